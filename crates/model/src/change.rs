@@ -261,7 +261,7 @@ impl Change {
 
     /// Returns the seq from which on the state counts, if that is not the record's own.
     #[must_use]
-    pub fn from_seq(&self) -> Option<Seq> {
+    pub fn back_dated_to(&self) -> Option<Seq> {
         match self {
             Self::Object { from_seq, .. } | Self::Absent { from_seq, .. } => *from_seq,
             Self::Deleted { .. } | Self::Unobserved { .. } | Self::Withheld { .. } | Self::Gap(_) | Self::Heartbeat => {
@@ -275,6 +275,6 @@ impl Record {
     /// Returns the seq from which on the record counts: its own, or the one it is back-dated to.
     #[must_use]
     pub fn counts_from(&self) -> Seq {
-        self.change.from_seq().unwrap_or(self.seq)
+        self.change.back_dated_to().unwrap_or(self.seq)
     }
 }
