@@ -1,0 +1,216 @@
+//! Keeps the structure as `docs/architecture.md` describes it: each test prints the rule that was broken.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
+
+use cargo_metadata::{CargoOpt, DependencyKind, MetadataCommand};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace above this crate").to_owned()
+}
+
+fn rust_files(dir: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() && path.file_name().is_some_and(|name| name != "target") {
+            files.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    files
+}
+
+fn is_test_code(path: &Path) -> bool {
+    let path = path.strip_prefix(root()).expect("below the workspace");
+    path.starts_with("tests")
+        || path.starts_with("bench")
+        || path.starts_with("crates/testkit")
+        || path.components().any(|part| part.as_os_str() == "tests")
+        || path.file_name().is_some_and(|name| name == "tests.rs")
+}
+
+#[test]
+fn crates_depend_on_each_other_only_as_the_architecture_allows() {
+    let allowed = BTreeMap::from([
+        ("vmrewind-model", vec![]),
+        ("vmrewind-graph", vec!["vmrewind-model"]),
+        ("vmrewind-archive", vec!["vmrewind-model"]),
+        ("vmrewind-cluster", vec!["vmrewind-model"]),
+        ("vmrewind-testkit", vec!["vmrewind-model"]),
+        ("vmrewind-watcher", vec!["vmrewind-archive", "vmrewind-cluster", "vmrewind-graph", "vmrewind-model"]),
+        ("vmrewind-restore", vec!["vmrewind-archive", "vmrewind-cluster", "vmrewind-graph", "vmrewind-model"]),
+        (
+            "vmrewind-cli",
+            vec!["vmrewind-archive", "vmrewind-cluster", "vmrewind-graph", "vmrewind-model", "vmrewind-restore"],
+        ),
+    ]);
+    let metadata = MetadataCommand::new().manifest_path(root().join("Cargo.toml")).no_deps().exec().expect("cargo metadata");
+    let mut seen = BTreeSet::new();
+    for package in &metadata.packages {
+        let Some(allowed) = allowed.get(package.name.as_str()) else {
+            assert!(
+                ["vmrewind-tests", "vmrewind-bench"].contains(&package.name.as_str()),
+                "{} has no row in the table of crates",
+                package.name
+            );
+            continue;
+        };
+        seen.insert(package.name.as_str());
+        for dependency in package.dependencies.iter().filter(|dependency| dependency.kind == DependencyKind::Normal) {
+            assert!(
+                !dependency.name.starts_with("vmrewind-") || allowed.contains(&dependency.name.as_str()),
+                "{} must not know {}",
+                package.name,
+                dependency.name
+            );
+        }
+    }
+    assert_eq!(seen.len(), allowed.len(), "a crate of the table is gone: {seen:?}");
+}
+
+#[test]
+fn pure_crates_have_no_async_no_kubernetes_and_no_store() {
+    let metadata = MetadataCommand::new().manifest_path(root().join("Cargo.toml")).no_deps().exec().expect("cargo metadata");
+    let mut checked = 0;
+    for package in metadata.packages.iter().filter(|package| ["vmrewind-model", "vmrewind-graph"].contains(&package.name.as_str())) {
+        checked += 1;
+        for dependency in package.dependencies.iter().filter(|dependency| dependency.kind == DependencyKind::Normal) {
+            for banned in ["tokio", "kube", "object_store", "futures", "reqwest", "k8s-openapi"] {
+                assert_ne!(dependency.name, banned, "{} is pure", package.name);
+            }
+        }
+    }
+    assert_eq!(checked, 2);
+    let format = root().join("crates/archive/src/format");
+    let files = rust_files(&format);
+    assert!(!files.is_empty(), "the format modules are gone");
+    for file in files.iter().filter(|file| !is_test_code(file)) {
+        let text = fs::read_to_string(file).expect("readable");
+        for banned in ["tokio", "object_store", "async fn", ".await"] {
+            assert!(!text.contains(banned), "{} is sync and knows bytes only, but contains {banned}", file.display());
+        }
+    }
+}
+
+#[test]
+fn nothing_makes_json_lose_order_or_numbers() {
+    let metadata = MetadataCommand::new()
+        .manifest_path(root().join("Cargo.toml"))
+        .features(CargoOpt::AllFeatures)
+        .exec()
+        .expect("cargo metadata");
+    let id = &metadata.packages.iter().find(|package| package.name.as_str() == "serde_json").expect("serde_json").id;
+    let nodes = metadata.resolve.expect("resolved").nodes;
+    let features = &nodes.iter().find(|node| &node.id == id).expect("resolved").features;
+    for banned in ["preserve_order", "arbitrary_precision"] {
+        assert!(features.iter().all(|feature| feature.as_str() != banned), "a dependency turns on serde_json/{banned}, which changes digests");
+    }
+}
+
+#[test]
+fn every_rust_file_is_reached_by_a_mod() {
+    let mut orphans = Vec::new();
+    let mut roots = 0;
+    for dir in fs::read_dir(root().join("crates")).expect("crates").flatten() {
+        let src = dir.path().join("src");
+        let mut reached = BTreeSet::new();
+        for entry in ["lib.rs", "main.rs"].map(|name| src.join(name)) {
+            if entry.exists() {
+                roots += 1;
+                reach(&entry, &src, &mut reached);
+            }
+        }
+        orphans.extend(rust_files(&src).into_iter().filter(|file| !reached.contains(file)));
+    }
+    assert!(roots >= 8, "only {roots} crate roots were found");
+    assert!(orphans.is_empty(), "no mod reaches these files, so their tests never run: {orphans:#?}");
+}
+
+/// Adds `file` and every file that its `mod` lines name. `dir` is where its modules live.
+fn reach(file: &Path, dir: &Path, reached: &mut BTreeSet<PathBuf>) {
+    reached.insert(file.to_owned());
+    let text = fs::read_to_string(file).expect("readable");
+    for line in text.lines().map(str::trim) {
+        let line = line.split_once("mod ").filter(|(before, _)| before.is_empty() || before.starts_with("pub"));
+        let Some(name) = line.and_then(|(_, rest)| rest.strip_suffix(';')) else { continue };
+        for child in [dir.join(format!("{name}.rs")), dir.join(name).join("mod.rs")] {
+            if child.exists() {
+                reach(&child, &dir.join(name), reached);
+            }
+        }
+    }
+}
+
+#[test]
+fn production_files_stay_short_and_have_telling_names() {
+    let mut problems = Vec::new();
+    let files = rust_files(&root().join("crates"));
+    assert!(files.len() > 50, "only {} files were found", files.len());
+    for file in files {
+        let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_owned();
+        if ["utils", "util", "helpers", "helper", "common", "misc"].contains(&stem.as_str()) {
+            problems.push(format!("{}: name the concept, not the drawer", file.display()));
+        }
+        if is_test_code(&file) {
+            continue;
+        }
+        let text = fs::read_to_string(&file).expect("readable");
+        let production = text.lines().take_while(|line| line.trim() != "#[cfg(test)]").count();
+        if production > 500 {
+            problems.push(format!("{}: {production} lines; split by concept at 400", file.display()));
+        }
+    }
+    assert!(problems.is_empty(), "{problems:#?}");
+}
+
+#[test]
+fn names_of_stored_objects_are_built_in_one_file() {
+    let src = root().join("crates/archive/src");
+    let mut problems = Vec::new();
+    for file in rust_files(&src) {
+        if file.file_name().is_some_and(|name| name == "paths.rs") || is_test_code(&file) {
+            continue;
+        }
+        let text = fs::read_to_string(&file).expect("readable");
+        for (number, line) in text.lines().take_while(|line| line.trim() != "#[cfg(test)]").enumerate() {
+            if line.contains("\"log/") || line.contains("\"archive.json\"") || line.contains(":016x}") && line.contains('/') {
+                problems.push(format!("{}:{}: {}", file.display(), number + 1, line.trim()));
+            }
+        }
+    }
+    assert!(problems.is_empty(), "only paths.rs knows the names of stored objects: {problems:#?}");
+}
+
+#[test]
+fn module_docs_say_what_the_module_does_not_do() {
+    let mut problems = Vec::new();
+    for name in ["model", "graph", "archive", "cluster", "watcher", "restore"] {
+        let file = root().join("crates").join(name).join("src/lib.rs");
+        let text = fs::read_to_string(&file).expect("readable");
+        if !text.lines().any(|line| line.starts_with("//! Does not:") || line.starts_with("//! **Does not:**")) {
+            problems.push(file);
+        }
+    }
+    assert!(problems.is_empty(), "these crates do not say what they leave to others: {problems:#?}");
+}
+
+#[test]
+fn changelog_fragments_say_what_kind_of_change_they_are() {
+    let mut fragments = 0;
+    for entry in fs::read_dir(root().join("changelog.d")).expect("changelog.d").flatten() {
+        if entry.file_name() == "README.md" {
+            continue;
+        }
+        fragments += 1;
+        let text = fs::read_to_string(entry.path()).expect("readable");
+        let kinds = ["added:", "changed:", "fixed:", "removed:"];
+        assert!(kinds.iter().any(|kind| text.starts_with(kind)), "{} starts with none of {kinds:?}", entry.path().display());
+    }
+    assert!(fragments > 0);
+}
