@@ -1,1 +1,6 @@
-//! Placeholder.
+//! Everything a test may need: launchers of the real servers, a fake API server, players of controllers.
+//!
+//! Does not: appear in anything that is shipped, or know any crate of ours but the model.
+
+pub mod build;
+pub mod controlplane;
