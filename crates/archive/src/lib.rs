@@ -1,1 +1,44 @@
-//! Placeholder.
+//! How history is laid out, written, found, checked and thinned out in an object store.
+//!
+//! ```text
+//! records -> format::encode -> one object per slot -> Store (create only) -> format::decode -> records
+//!            (pure bytes)      log/0000/<16 hex>      file, S3, GCS, Azure    (verified)
+//! ```
+//!
+//! Writing: [`init`] makes an archive, [`Writer::fence`] takes it over, [`Writer::commit`] appends. Reading:
+//! [`Archive::open`], then [`Archive::state_at`], [`Archive::records`], [`Archive::history`],
+//! [`Archive::timeline`]. What is on disk is in `spec/format.md`, in which order it gets there in
+//! `spec/ordering.md`.
+//!
+//! Does not: know Kubernetes, read a clock, draw random numbers, overwrite or delete what was committed.
+
+mod archive;
+mod commit;
+mod cpu;
+mod error;
+mod fence;
+pub mod format;
+mod head;
+mod identity;
+mod init;
+mod paths;
+mod probe;
+mod read;
+mod state;
+mod store;
+mod timeline;
+mod url;
+
+pub use archive::Archive;
+pub use commit::{Durable, Now, SegmentInput, SegmentRef, Writer};
+pub use cpu::Cpu;
+pub use error::{ArchiveError, Damage, ErrorKind};
+pub use fence::{Fence, FenceOutcome};
+pub use format::{Code, FormatVersion, ResumeMap, Segment, SegmentSummary, SeqRange};
+pub use head::Head;
+pub use identity::{Features, Identity};
+pub use init::{NewArchive, init};
+pub use state::{At, Entry, GapSpan, Late, Presence, Progress, Proof, Silent, State};
+pub use store::{Store, StoreKind};
+pub use timeline::{Reign, Timeline};
+pub use url::{ArchiveUrl, UrlError};

@@ -1,0 +1,232 @@
+//! What can go wrong, and what the operator must then do.
+//!
+//! Does not: hold content of an object in any message.
+
+use std::fmt;
+
+use uuid::Uuid;
+use vmrewind_model::{Epoch, Seq};
+
+use crate::{Code, UrlError, format::SeqRange};
+
+/// An error of a lower layer.
+pub(crate) type Source = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why an operation on an archive failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveError {
+    /// The store did not answer, or not well. Nothing is known to be lost: try again.
+    #[error("cannot {what}: the store does not answer")]
+    Unavailable {
+        /// What was tried.
+        what: String,
+        /// What the store said.
+        #[source]
+        source: Source,
+    },
+    /// A file store failed while writing. What it holds now is only known after opening it again.
+    #[error("cannot {what}: the file system failed")]
+    StoreFailed {
+        /// What was tried.
+        what: String,
+        /// What the file system said.
+        #[source]
+        source: Source,
+    },
+    /// The store refuses access.
+    #[error("cannot {what}: access is denied")]
+    Denied {
+        /// What was tried.
+        what: String,
+        /// What the store said.
+        #[source]
+        source: Source,
+    },
+    /// There is no archive at the place.
+    #[error("{place} is not an archive: it has no archive.json")]
+    NoArchive {
+        /// The place.
+        place: String,
+    },
+    /// There is an archive at the place already.
+    #[error("{place} is an archive already: {archive}")]
+    AlreadyArchive {
+        /// The place.
+        place: String,
+        /// Which archive is there.
+        archive: Uuid,
+    },
+    /// The place holds something that is not an archive.
+    #[error("{place} is neither empty nor an archive: it holds {found}")]
+    NotEmpty {
+        /// The place.
+        place: String,
+        /// The first object found there.
+        found: String,
+    },
+    /// The archive needs a newer program.
+    #[error("{place} needs a newer program: {what}")]
+    Unsupported {
+        /// The place.
+        place: String,
+        /// What is not understood.
+        what: String,
+    },
+    /// The store does not keep its promises, so nothing would be safe in it.
+    #[error("{place} cannot hold an archive: {reason}")]
+    UnsafeStore {
+        /// The place.
+        place: String,
+        /// Which promise it broke.
+        reason: String,
+    },
+    /// The place is not an archive URL.
+    #[error(transparent)]
+    Url(#[from] UrlError),
+    /// The caller handed in something that must not be written.
+    #[error("refused to write: {reason}")]
+    Input {
+        /// Which rule it breaks.
+        reason: String,
+    },
+    /// Another writer leads. This one must never write again.
+    #[error("fenced out: segment {slot} belongs to the writer of epoch {epoch}")]
+    Fenced {
+        /// The slot that another writer took.
+        slot: u64,
+        /// That writer's epoch.
+        epoch: Epoch,
+    },
+    /// Too long passed since the head was last confirmed. This writer must never write again.
+    #[error("stalled: {seconds} s passed since the head of the archive was last confirmed, more than {limit} s")]
+    Stalled {
+        /// How long.
+        seconds: u64,
+        /// How long is allowed.
+        limit: u64,
+    },
+    /// A slot holds something that no correct store and writer can have put there.
+    #[error("forked: segment {slot} holds an object of epoch {epoch} that this writer did not write")]
+    Fork {
+        /// The slot.
+        slot: u64,
+        /// The epoch found there.
+        epoch: Epoch,
+    },
+    /// An object of the archive is damaged or missing.
+    #[error(transparent)]
+    Damaged(#[from] Damage),
+    /// What was asked for is not in the archive.
+    #[error("{what}")]
+    NotFound {
+        /// What was asked for, and what there is.
+        what: String,
+    },
+    /// A defect of this program.
+    #[error("a defect of this program: {0}")]
+    Bug(String),
+}
+
+/// What the operator must do about an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// Try again.
+    Unavailable,
+    /// Another writer leads, or may lead: stop.
+    Fenced,
+    /// Grant a right.
+    Denied,
+    /// The archive is damaged: run verify.
+    Data,
+    /// Fix the input.
+    Invalid,
+    /// It is not there.
+    NotFound,
+    /// It is there already.
+    Conflict,
+    /// Report it.
+    Bug,
+}
+
+impl ArchiveError {
+    /// Returns what the operator must do.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Unavailable { .. } | Self::StoreFailed { .. } => ErrorKind::Unavailable,
+            Self::Denied { .. } => ErrorKind::Denied,
+            Self::NoArchive { .. } | Self::NotFound { .. } => ErrorKind::NotFound,
+            Self::AlreadyArchive { .. } => ErrorKind::Conflict,
+            Self::NotEmpty { .. }
+            | Self::Unsupported { .. }
+            | Self::UnsafeStore { .. }
+            | Self::Url(_)
+            | Self::Input { .. } => ErrorKind::Invalid,
+            Self::Fenced { .. } | Self::Stalled { .. } => ErrorKind::Fenced,
+            Self::Fork { .. } | Self::Damaged(_) => ErrorKind::Data,
+            Self::Bug(_) => ErrorKind::Bug,
+        }
+    }
+
+    /// Returns what to do next, as a sentence for people.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Unavailable { .. } => "The operation is safe to repeat; check that the store can be reached.",
+            Self::StoreFailed { .. } => "Check free space and the health of the file system, then start again.",
+            Self::Denied { .. } => "A reader needs get and list, a watcher also create.",
+            Self::NoArchive { .. } => "Check the URL; a watcher makes a new archive in an empty place.",
+            Self::AlreadyArchive { .. } => "Open it instead, or choose an empty place.",
+            Self::NotEmpty { .. } => "Choose an empty directory or prefix, for example a new sub-directory.",
+            Self::Unsupported { .. } => "Use a version of the program that is at least as new as the archive.",
+            Self::UnsafeStore { .. } => "Use a store that refuses to create an object that exists.",
+            Self::Fenced { .. } | Self::Stalled { .. } => "This process must end; a new one takes over by a new fence.",
+            Self::Fork { .. } => "Stop all writers and run verify: the store or an operator broke the log.",
+            Self::Damaged(_) => "Run verify to see everything that is damaged; what is intact stays readable.",
+            Self::Bug(_) => "Please report it with the command and the version.",
+            Self::Url(_) | Self::Input { .. } | Self::NotFound { .. } => return None,
+        };
+        Some(hint.to_owned())
+    }
+
+    /// Tells whether a [`crate::Writer`] that returned this can never write again. Otherwise the segment that
+    /// was not confirmed waits in it for [`crate::Writer::resume_commit`].
+    #[must_use]
+    pub fn ends_writer(&self) -> bool {
+        !matches!(self, Self::Unavailable { .. } | Self::Denied { .. } | Self::Input { .. })
+    }
+}
+
+/// What is wrong with one object of the archive, and what of it can still be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct Damage {
+    /// Name of the object in the store.
+    pub object: String,
+    /// Its slot, if it is a segment.
+    pub segment: Option<u64>,
+    /// What is wrong: stable, listed in `spec/format.md`.
+    pub code: Code,
+    /// Where, in bytes from the start of the object, if that can be told.
+    pub offset: Option<u64>,
+    /// More, for people.
+    pub detail: String,
+    /// The records of the object that are provably intact.
+    pub readable: Vec<SeqRange>,
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is damaged: {} ({}", self.object, self.detail, self.code)?;
+        if let Some(offset) = self.offset {
+            write!(f, " at byte {offset}")?;
+        }
+        f.write_str(")")?;
+        let mut separator = "; still readable: records ";
+        for range in &self.readable {
+            let (Seq(first), Seq(last)) = (range.first, range.last);
+            write!(f, "{separator}{first} to {last}")?;
+            separator = ", ";
+        }
+        Ok(())
+    }
+}
