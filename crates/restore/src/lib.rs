@@ -1,1 +1,41 @@
-//! Placeholder.
+//! Restore as a library: select, plan, execute, journal, verify, undo.
+//!
+//! ```text
+//! World (state at T) -- needs --> observe(cluster) -> TargetView
+//!        \                                              |
+//!         +--- select -> closure -> decide -> plan <----+        pure: same inputs, same bytes
+//!                                              |
+//!                         RestorePlan (a value, a file)
+//!                                              |
+//!                    execute + Journal -> verify, or undo         touches the cluster
+//! ```
+//!
+//! A plan holds no content of any object: only references into the archive (seq, content id), the list of
+//! mutations of each object, and the digest of the result. `realise` makes the same objects from the archive
+//! again, so what is executed is what was printed.
+//!
+//! Does not: know the terminal, parse flags, read a clock or a random source, or decide what is captured.
+
+mod error;
+mod key_text;
+mod labels;
+mod mutation;
+mod options;
+mod plan;
+mod progress;
+mod select;
+mod target;
+mod view;
+
+pub use error::{ErrorKind, RestoreError};
+pub use labels::LabelSelector;
+pub use mutation::Mutation;
+pub use options::{IdentityPolicy, Mutations, OnConflict, PlanRequest, RunStrategy, RunningVm, VolumePolicy, Volumes};
+pub use plan::{
+    API_VERSION, Action, AppliedRule, ArchiveRef, Check, DataSource, Effect, IdentityField, IdentityRow, LiveRef,
+    Missing, Refusal, RefusalKind, RestorePlan, Source, Step, Summary, TargetRef, VolumePlan, Warning,
+};
+pub use progress::{Progress, Quiet, StepState};
+pub use select::{Selection, WithDeps};
+pub use target::{DeleteGuard, Target, TargetError, Write, Written};
+pub use view::{IdentityInUse, Seen, ServedKind, TargetView};
