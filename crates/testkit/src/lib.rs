@@ -2,5 +2,6 @@
 //!
 //! Does not: appear in anything that is shipped, or know any crate of ours but the model.
 
+pub mod actors;
 pub mod build;
 pub mod controlplane;

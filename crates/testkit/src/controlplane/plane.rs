@@ -1,0 +1,430 @@
+//! Starting, stopping and breaking a control plane.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use anyhow::{Context as _, anyhow, bail};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{
+    Lifetime, Process, binaries, etcd,
+    files::{ADMIN, Layout},
+    ports::free_port,
+};
+
+/// How long a program may take to be ready; it takes about three seconds on an idle machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+const POLL: Duration = Duration::from_millis(50);
+
+/// Controllers that keep the promises which objects rely on: deletes cascade, namespaces come to an end, finalizers
+/// that the API server puts on volumes are taken off again. Others would interfere with what tests play themselves.
+const CONTROLLERS: &str = "garbage-collector-controller,namespace-controller,serviceaccount-controller,\
+    persistentvolume-protection-controller,persistentvolumeclaim-protection-controller,clusterrole-aggregation-controller";
+
+/// What a control plane should be like. The default has one user with all rights.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Further users, with what they may do.
+    pub users: Vec<User>,
+    /// Custom resource definitions that exist before the controllers start. The garbage collector looks for new types
+    /// only every 30 seconds, so that deletes of types installed later cascade with that delay.
+    pub crds: Vec<Value>,
+    /// Leave out the controller manager: nothing is garbage collected, namespaces never end.
+    pub without_controllers: bool,
+    /// Further flags of the API server, for example `--watch-cache-sizes=…`.
+    pub apiserver_flags: Vec<String>,
+    /// Whether it ends with the process that started it.
+    pub lifetime: Lifetime,
+}
+
+/// A user, known to the API server by a token.
+#[derive(Clone, Debug)]
+pub struct User {
+    /// The name; lower-case letters, digits and `-`.
+    pub name: String,
+    /// Rules of a `ClusterRole` of its own, for example `{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}`.
+    pub rules: Vec<Value>,
+}
+
+/// One program of a control plane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Component {
+    /// etcd.
+    Etcd,
+    /// kube-apiserver.
+    ApiServer,
+    /// kube-controller-manager.
+    ControllerManager,
+}
+
+/// A state of the storage, to go back to.
+#[derive(Debug)]
+pub struct Snapshot {
+    directory: TempDir,
+    revision: u64,
+}
+
+impl Snapshot {
+    /// Returns the storage's newest revision at the time it was taken.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+}
+
+/// A running control plane. Dropping it ends its programs and removes its directory, unless it is detached.
+#[derive(Debug)]
+pub struct ControlPlane {
+    // The order in which these are dropped: what uses another one first.
+    controllers: Option<Process>,
+    apiserver: Option<Process>,
+    etcd: Option<Process>,
+    directory: Option<TempDir>,
+    layout: Layout,
+    programs: PathBuf,
+    options: Options,
+    etcd_port: u16,
+    port: u16,
+}
+
+impl ControlPlane {
+    /// Starts a control plane and waits until it answers, definitions are served and users have their rights.
+    ///
+    /// # Errors
+    /// If the programs cannot be had or do not get ready; the message ends with the last words of the culprit.
+    pub async fn start(options: Options) -> anyhow::Result<Self> {
+        const TRIES: u32 = 4;
+        let programs = binaries().await?;
+        let mut last = None;
+        for _ in 0..TRIES {
+            match Self::try_start(&programs, &options).await {
+                Ok(plane) => return Ok(plane),
+                // Somebody took a port between our look and its use.
+                Err(error) if format!("{error:#}").contains("address already in use") => last = Some(error),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(last.unwrap_or_else(|| anyhow!("no attempt was made")))
+    }
+
+    async fn try_start(programs: &Path, options: &Options) -> anyhow::Result<Self> {
+        let directory = new_directory(options.lifetime)?;
+        let layout = Layout { root: directory.path().to_owned() };
+        layout.write(&options.users)?;
+        let mut plane = Self {
+            controllers: None,
+            apiserver: None,
+            etcd: None,
+            layout,
+            programs: programs.to_owned(),
+            options: options.clone(),
+            etcd_port: free_port()?,
+            port: free_port()?,
+            directory: Some(directory),
+        };
+        for user in std::iter::once(ADMIN).chain(options.users.iter().map(|user| user.name.as_str())) {
+            plane.layout.write_kubeconfig(user, &plane.url())?;
+        }
+        // The API server waits for etcd by itself, and they take their time side by side.
+        plane.spawn(Component::Etcd)?;
+        plane.spawn(Component::ApiServer)?;
+        plane.wait_until_ready().await?;
+        for user in &options.users {
+            plane.grant(&user.name, &user.rules).await?;
+        }
+        plane.install_crds(&options.crds).await?;
+        if !options.without_controllers {
+            plane.spawn(Component::ControllerManager)?;
+        }
+        if options.lifetime == Lifetime::Detached
+            && let Some(directory) = plane.directory.take()
+        {
+            plane.layout.root = directory.keep();
+        }
+        Ok(plane)
+    }
+
+    /// Returns the URL of the API server, for example `https://127.0.0.1:12345`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("https://127.0.0.1:{}", self.port)
+    }
+
+    /// Returns the port of the API server.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Returns the port on which etcd serves clients.
+    #[must_use]
+    pub fn etcd_port(&self) -> u16 {
+        self.etcd_port
+    }
+
+    /// Returns the kubeconfig of the user with all rights.
+    #[must_use]
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.layout.kubeconfig(ADMIN)
+    }
+
+    /// Returns the kubeconfig of one of the users that were asked for.
+    #[must_use]
+    pub fn kubeconfig_of(&self, user: &str) -> PathBuf {
+        self.layout.kubeconfig(user)
+    }
+
+    /// Returns the directory with the logs and all else.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.layout.root
+    }
+
+    /// Returns a client with all rights, which does not retry by itself.
+    ///
+    /// # Errors
+    /// If the kubeconfig cannot be read.
+    pub async fn client(&self) -> anyhow::Result<kube::Client> {
+        self.client_of(ADMIN).await
+    }
+
+    /// Returns a client for one of the users that were asked for.
+    ///
+    /// # Errors
+    /// If there is no such user.
+    pub async fn client_of(&self, user: &str) -> anyhow::Result<kube::Client> {
+        let file = kube::config::Kubeconfig::read_from(self.layout.kubeconfig(user))?;
+        let mut config =
+            kube::Config::from_custom_kubeconfig(file, &kube::config::KubeConfigOptions::default()).await?;
+        config.default_retry = false;
+        Ok(kube::Client::try_from(config)?)
+    }
+
+    /// Returns the process id of a program, if it runs.
+    #[must_use]
+    pub fn pid(&self, component: Component) -> Option<u32> {
+        self.slot(component).as_ref().map(Process::pid)
+    }
+
+    /// Kills a program the hard way; what it did not store is lost. Nothing happens if it does not run.
+    ///
+    /// # Errors
+    /// If the operating system refuses.
+    pub fn kill_9(&mut self, component: Component) -> anyhow::Result<()> {
+        self.slot_mut(component).take().map_or(Ok(()), Process::kill_9)
+    }
+
+    /// Starts a program that was killed, on its old port, and waits until everything that runs is ready.
+    ///
+    /// # Errors
+    /// If it does not get ready.
+    pub async fn revive(&mut self, component: Component) -> anyhow::Result<()> {
+        if self.slot(component).is_none() {
+            self.spawn(component)?;
+        }
+        self.wait_until_ready().await
+    }
+
+    /// Kills the API server and starts it again. Its watch cache is gone, so that a watch from before gets a 410
+    /// unless etcd still has all events.
+    ///
+    /// # Errors
+    /// If it does not get ready.
+    pub async fn restart_apiserver(&mut self) -> anyhow::Result<()> {
+        self.kill_9(Component::ApiServer)?;
+        self.revive(Component::ApiServer).await
+    }
+
+    /// Makes etcd forget all revisions before the newest, and returns that one. Reads at an exact older version fail
+    /// from then on; the API server's watch cache still has its events until it is restarted.
+    ///
+    /// # Errors
+    /// If etcd refuses.
+    pub async fn compact_etcd(&self) -> anyhow::Result<u64> {
+        etcd::compact(self.etcd_port).await
+    }
+
+    /// Copies the storage. etcd is killed for it and revived, which ends all watches.
+    ///
+    /// # Errors
+    /// If it cannot be copied, or etcd does not come back.
+    pub async fn snapshot_etcd(&mut self) -> anyhow::Result<Snapshot> {
+        let revision = etcd::revision(self.etcd_port).await?;
+        self.kill_9(Component::Etcd)?;
+        let directory = tempfile::Builder::new().prefix("etcd-snapshot-").tempdir_in(&self.layout.root)?;
+        copy_directory(&self.layout.etcd(), &directory.path().join("etcd"))?;
+        self.revive(Component::Etcd).await?;
+        Ok(Snapshot { directory, revision })
+    }
+
+    /// Puts the storage back to an earlier state: what was written since never happened, and its resource versions
+    /// will be used a second time. All programs are restarted, as administrators are told to.
+    ///
+    /// # Errors
+    /// If it cannot be copied, or a program does not come back.
+    pub async fn restore_etcd(&mut self, snapshot: &Snapshot) -> anyhow::Result<()> {
+        let with_controllers = self.controllers.is_some();
+        for component in [Component::ControllerManager, Component::ApiServer, Component::Etcd] {
+            self.kill_9(component)?;
+        }
+        std::fs::remove_dir_all(self.layout.etcd()).context("removing the storage")?;
+        copy_directory(&snapshot.directory.path().join("etcd"), &self.layout.etcd())?;
+        self.spawn(Component::Etcd)?;
+        self.spawn(Component::ApiServer)?;
+        self.wait_until_ready().await?;
+        if with_controllers {
+            self.spawn(Component::ControllerManager)?;
+        }
+        Ok(())
+    }
+
+    /// Waits until etcd and the API server, as far as they run, are ready.
+    async fn wait_until_ready(&mut self) -> anyhow::Result<()> {
+        let waiting = async {
+            loop {
+                for process in [&mut self.etcd, &mut self.apiserver].into_iter().flatten() {
+                    if let Some(status) = process.ended()? {
+                        bail!("{} ended: {status}", process.log().display());
+                    }
+                }
+                let storage = self.etcd.is_none() || etcd::ready(self.etcd_port).await;
+                // Without storage the API server cannot be ready, and that is then what was asked for.
+                let serving = self.apiserver.is_none() || self.etcd.is_none() || self.apiserver_is_ready().await;
+                if storage && serving {
+                    return Ok(());
+                }
+                tokio::time::sleep(POLL).await;
+            }
+        };
+        let outcome = tokio::time::timeout(PATIENCE, waiting).await;
+        let error = match outcome {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error)) => error,
+            Err(_) => anyhow!("the control plane was not ready after {PATIENCE:?}"),
+        };
+        let tails = [&self.etcd, &self.apiserver].into_iter().flatten();
+        let tails: Vec<_> = tails.map(|process| format!("{}:\n{}", process.log().display(), process.tail())).collect();
+        Err(error.context(tails.join("\n")))
+    }
+
+    async fn apiserver_is_ready(&self) -> bool {
+        // The certificate appears only once the server has started, so this may fail at any step.
+        let ask = async {
+            let client = self.client().await?;
+            let request = http::Request::get("/readyz").body(Vec::new())?;
+            anyhow::Ok(client.request_text(request).await? == "ok")
+        };
+        matches!(tokio::time::timeout(Duration::from_secs(5), ask).await, Ok(Ok(true)))
+    }
+
+    fn spawn(&mut self, component: Component) -> anyhow::Result<()> {
+        let path = |path: PathBuf| path.display().to_string();
+        let (layout, etcd_url) = (&self.layout, format!("http://127.0.0.1:{}", self.etcd_port));
+        let (name, flags) = match component {
+            Component::Etcd => (
+                "etcd",
+                vec![
+                    "--unsafe-no-fsync".to_owned(),
+                    format!("--data-dir={}", path(layout.etcd())),
+                    format!("--listen-client-urls={etcd_url}"),
+                    format!("--advertise-client-urls={etcd_url}"),
+                    "--listen-peer-urls=http://127.0.0.1:0".to_owned(),
+                    "--log-level=warn".to_owned(),
+                ],
+            ),
+            Component::ApiServer => {
+                let mut flags = vec![
+                    format!("--etcd-servers={etcd_url}"),
+                    // Tests decide when history is forgotten.
+                    "--etcd-compaction-interval=0".to_owned(),
+                    format!("--secure-port={}", self.port),
+                    "--bind-address=127.0.0.1".to_owned(),
+                    format!("--cert-dir={}", path(layout.certificates())),
+                    format!("--service-account-key-file={}", path(layout.key())),
+                    format!("--service-account-signing-key-file={}", path(layout.key())),
+                    "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
+                    format!("--token-auth-file={}", path(layout.tokens())),
+                    "--authorization-mode=RBAC".to_owned(),
+                    "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
+                    // Pods may be created the moment after their namespace.
+                    "--disable-admission-plugins=ServiceAccount".to_owned(),
+                ];
+                flags.extend(self.options.apiserver_flags.iter().cloned());
+                ("kube-apiserver", flags)
+            }
+            Component::ControllerManager => (
+                "kube-controller-manager",
+                vec![
+                    format!("--kubeconfig={}", path(layout.kubeconfig(ADMIN))),
+                    format!("--controllers={CONTROLLERS}"),
+                    "--leader-elect=false".to_owned(),
+                    "--secure-port=0".to_owned(),
+                    format!("--service-account-private-key-file={}", path(layout.key())),
+                    "--controller-start-interval=0s".to_owned(),
+                    "--kube-api-qps=1000".to_owned(),
+                    "--kube-api-burst=2000".to_owned(),
+                ],
+            ),
+        };
+        let mut command = Command::new(self.programs.join(name));
+        command.args(flags).current_dir(&layout.root);
+        let process = Process::start(name, command, &layout.log(name), self.options.lifetime)?;
+        *self.slot_mut(component) = Some(process);
+        Ok(())
+    }
+
+    fn slot(&self, component: Component) -> &Option<Process> {
+        match component {
+            Component::Etcd => &self.etcd,
+            Component::ApiServer => &self.apiserver,
+            Component::ControllerManager => &self.controllers,
+        }
+    }
+
+    fn slot_mut(&mut self, component: Component) -> &mut Option<Process> {
+        match component {
+            Component::Etcd => &mut self.etcd,
+            Component::ApiServer => &mut self.apiserver,
+            Component::ControllerManager => &mut self.controllers,
+        }
+    }
+}
+
+/// Makes the directory of one control plane, and removes those whose owners were killed before they could.
+fn new_directory(lifetime: Lifetime) -> anyhow::Result<TempDir> {
+    const PREFIX: &str = "vmrewind-controlplane-";
+    if lifetime == Lifetime::Detached {
+        return Ok(tempfile::Builder::new().prefix("vmrewind-kept-controlplane-").tempdir()?);
+    }
+    for entry in std::fs::read_dir(std::env::temp_dir())?.flatten() {
+        let name = entry.file_name();
+        let owner = name.to_str().and_then(|name| name.strip_prefix(PREFIX)).and_then(|rest| rest.split('-').next());
+        if let Some(pid) = owner.filter(|pid| pid.parse::<u32>().is_ok())
+            && Path::new("/proc/self").exists()
+            && !Path::new("/proc").join(pid).exists()
+            && std::fs::remove_dir_all(entry.path()).is_err()
+        {
+            // Another test tidies up at the same time.
+        }
+    }
+    let prefix = format!("{PREFIX}{}-", std::process::id());
+    Ok(tempfile::Builder::new().prefix(&prefix).tempdir()?)
+}
+
+fn copy_directory(from: &Path, to: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from).with_context(|| format!("reading {}", from.display()))? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_directory(&entry.path(), &target)?;
+        } else {
+            std::fs::copy(entry.path(), &target).with_context(|| format!("copying {}", entry.path().display()))?;
+        }
+    }
+    Ok(())
+}
