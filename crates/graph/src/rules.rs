@@ -1,0 +1,55 @@
+//! The table of references. Adding an edge is adding a row.
+//!
+//! Does not: read objects; `edges` does.
+
+mod instance;
+mod machine;
+mod operation;
+mod pool;
+mod storage;
+
+use serde_json::Value;
+
+use crate::edges::{Edge, Table};
+
+/// The version of the table: a graph that was computed and stored carries it. It changes with every row.
+pub const TABLE_VERSION: u32 = 1;
+
+static TABLES: &[Table] = &[
+    machine::TABLE,
+    instance::SPEC,
+    instance::METADATA,
+    instance::INSTANCE,
+    instance::POD,
+    pool::REPLICA_SET,
+    pool::POOL,
+    storage::DATA_VOLUME,
+    storage::DATA_VOLUME_SPEC,
+    storage::DATA_SOURCE,
+    storage::CLAIM,
+    storage::VOLUME,
+    storage::VOLUME_SNAPSHOT,
+    storage::VOLUME_SNAPSHOT_CONTENT,
+    operation::VM_SNAPSHOT,
+    operation::VM_SNAPSHOT_CONTENT,
+    operation::VM_RESTORE,
+    operation::VM_CLONE,
+    operation::VM_EXPORT,
+    operation::VM_BACKUP,
+    operation::MIGRATION,
+];
+
+/// Returns the whole table.
+#[must_use]
+pub fn tables() -> &'static [Table] {
+    TABLES
+}
+
+/// Tells whether an edge that a row found is one indeed: a pool's template names objects that get another
+/// name in each child.
+pub(crate) fn applies(object: &Value, edge: &Edge) -> bool {
+    pool::applies(object, edge)
+}
+
+#[cfg(test)]
+mod tests;
