@@ -3,5 +3,7 @@
 //! Does not: appear in anything that is shipped, or know any crate of ours but the model.
 
 pub mod actors;
+pub mod apiserver;
+pub mod bench;
 pub mod build;
 pub mod controlplane;
