@@ -12,12 +12,17 @@
 //! Does not: know where objects come from, talk to anything, read a clock or draw random numbers.
 
 mod edges;
+mod edit;
 mod home;
 mod kinds;
+mod mask;
+pub mod mutate;
 mod names;
 mod order;
 mod path;
 mod rules;
+mod sanitise;
+mod template;
 mod view;
 mod walk;
 
@@ -26,8 +31,10 @@ pub use edges::{
 };
 pub use home::{Home, home};
 pub use kinds::{Capture, KindRow, in_scope, kind_row, kinds};
+pub use mask::{MASK, mask_secrets};
 pub use names::GroupKind;
 pub use order::wave;
 pub use rules::{TABLE_VERSION, tables};
+pub use sanitise::{Applied, Difference, Verdict, comparable, differences, noise, sanitise, verdict};
 pub use view::key;
 pub use walk::{Deps, Graph, GraphEdge, Node, NodePresence, Presence, World, closure, reverse};

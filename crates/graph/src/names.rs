@@ -80,5 +80,7 @@ pub(crate) const START_REVISION_PREFIX: &str = "revision-start-vm-";
 pub(crate) const PRE_POPULATED: &str = "cdi.kubevirt.io/storage.prePopulated";
 /// Annotation on a claim: the DataVolume whose data it holds.
 pub(crate) const POPULATED_FOR: &str = "cdi.kubevirt.io/storage.populatedFor";
+/// Annotation on a claim that names its class, from before the field.
+pub(crate) const BETA_STORAGE_CLASS: &str = "volume.beta.kubernetes.io/storage-class";
 /// Annotation on a DataVolume: it may adopt a claim of its name that nobody owns.
 pub(crate) const ALLOW_ADOPTION: &str = "cdi.kubevirt.io/allowClaimAdoption";

@@ -12,6 +12,8 @@ use serde_json::Value;
 
 use crate::edges::{Edge, Table};
 
+pub(crate) use instance::keeps_tpm_state;
+
 /// The version of the table: a graph that was computed and stored carries it. It changes with every row.
 pub const TABLE_VERSION: u32 = 1;
 
