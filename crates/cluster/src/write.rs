@@ -36,7 +36,8 @@ pub enum FieldValidation {
 /// What a write came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Written {
-    /// The object as it is stored now (or would be).
+    /// The object as it is stored now. After a dry run: as it would be; a created one then has no version, so that
+    /// [`RawObject::head`] fails.
     pub object: RawObject,
     /// What the server warns of.
     pub warnings: Vec<String>,
@@ -249,7 +250,13 @@ impl Cluster {
         query.extend(common_query(options));
         query.extend_from_slice(more);
         let answer: Answer = self.call(call, request(call, method, path, &query, Some(body))?).await?;
-        Ok(Written { object: take_object(call, &answer.body)?, warnings: answer.warnings() })
+        // What a dry run would create has no version, so that it is no object that could be recorded.
+        let object = if options.dry_run {
+            RawObject::from_server(&answer.body).map_err(|error| call.protocol(error.to_string()))?
+        } else {
+            take_object(call, &answer.body)?
+        };
+        Ok(Written { object, warnings: answer.warnings() })
     }
 }
 
