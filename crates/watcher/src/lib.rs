@@ -1,1 +1,12 @@
-//! Placeholder.
+//! The daemon: turns cluster changes into archive commits without losing or inventing one.
+//!
+//! ```text
+//! driver (sockets, clock, channels)  --Input-->  engine::step (pure)  --Record-->  batcher (pure) --> archive::Writer
+//!    ^                                               |
+//!    +------------- Action: probe, list, watch, get -+
+//! ```
+//!
+//! Does not: know how a cluster is spoken to (`cluster`), what an object refers to (`graph`), or how an archive is
+//! laid out (`archive`).
+
+pub mod engine;

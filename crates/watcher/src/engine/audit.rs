@@ -1,0 +1,181 @@
+//! The periodic audit: a list beside the running watch, judged once the watch has passed the list's version.
+//!
+//! Does not: trust the list more than the watch about anything newer than the list.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    time::Duration,
+};
+
+use vmrewind_model::{GapCause, Head, ObjectKey, RawObject, ResourceId, Rv, Timestamp};
+
+use super::{
+    State,
+    io::{Action, Choice, Failure, Listing, Out, Ticket},
+    objects::{How, Sight},
+};
+
+/// An audit whose list failed is tried again after this long.
+const RETRY: Duration = Duration::from_secs(300);
+
+/// Where the audit of a resource stands.
+#[derive(Debug)]
+pub(super) struct Audit {
+    due: Timestamp,
+    /// The last instant at which list and watch were known to agree.
+    agreed: Timestamp,
+    pub(super) ticket: Option<Ticket>,
+    doubts: Option<Doubts>,
+}
+
+/// What a list at `rv` showed otherwise than we know it, while the watch has not passed `rv`.
+#[derive(Debug)]
+struct Doubts {
+    rv: Rv,
+    asked: Timestamp,
+    states: BTreeMap<ObjectKey, (Head, RawObject)>,
+    missing: BTreeMap<ObjectKey, Rv>,
+}
+
+impl Audit {
+    /// The next one is due at `due`; list and watch are taken to have agreed at `agreed`.
+    pub(super) fn new(due: Timestamp, agreed: Timestamp) -> Self {
+        Self { due, agreed, ticket: None, doubts: None }
+    }
+}
+
+impl State {
+    /// When the next audit is due: half to one interval from now, so that resources take turns.
+    pub(super) fn audit_time(&mut self, now: Timestamp) -> Timestamp {
+        let interval = self.rules.audit_every;
+        now.plus(interval / 2 + self.random(interval / 2))
+    }
+
+    /// Begins the audits that are due.
+    pub(super) fn tend_audits(&mut self, out: &mut Out) {
+        let due: Vec<ResourceId> = self
+            .resources
+            .iter()
+            .filter(|(_, resource)| {
+                let audit = &resource.audit;
+                audit.due <= out.now && audit.ticket.is_none() && audit.doubts.is_none() && resource.caught_up()
+            })
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in due {
+            let ticket = self.ticket();
+            let Some(resource) = self.resources.get_mut(&id) else { continue };
+            resource.audit.ticket = Some(ticket);
+            match resource.spec.choice {
+                Choice::Every => out.act(Action::List(id.clone(), ticket)),
+                Choice::ByName => self.audit_by_name(out, &id, ticket),
+            }
+        }
+    }
+
+    /// By name there is nothing to list: the wanted ones are read one by one, and compared at once, because a
+    /// GET is newer than the watch only by what the watch is about to bring.
+    fn audit_by_name(&mut self, out: &mut Out, id: &ResourceId, ticket: Ticket) {
+        let Some(resource) = self.resources.get(id) else { return };
+        let keys: Vec<ObjectKey> = self.objects.live.keys().filter(|key| resource.spec.holds(key)).cloned().collect();
+        for key in keys {
+            out.act(Action::Get(id.clone(), ticket, key));
+        }
+        let due = self.audit_time(out.now);
+        let Some(resource) = self.resources.get_mut(id) else { return };
+        resource.audit.due = due;
+        self.counters.audits += 1;
+    }
+
+    /// Takes a GET of an audit by name: a state that the watch has passed without bringing it is a correction.
+    pub(super) fn audit_fetched(&mut self, out: &mut Out, id: &ResourceId, object: Option<RawObject>) {
+        let Some(resource) = self.resources.get(id) else { return };
+        let (passed, agreed) = (resource.rv, resource.audit.agreed);
+        let Some(object) = object else { return };
+        let Ok(head) = object.head() else { return };
+        if self.is_old(&head.key, head.rv) || passed.is_none_or(|passed| passed < head.rv) {
+            return;
+        }
+        self.correct(out, id, head.key.clone(), agreed);
+        self.observe(out, id, Sight { head, object, how: How::Seen, lo: Some(agreed), from_seq: None });
+    }
+
+    pub(super) fn audit_listed(&mut self, out: &mut Out, id: &ResourceId, result: Result<Listing, Failure>) {
+        let next = self.audit_time(out.now);
+        let Some(resource) = self.resources.get_mut(id) else { return };
+        resource.audit.ticket = None;
+        let Ok(listing) = result else {
+            // Nothing is lost: the watch goes on, and if rights are gone its next probe says so.
+            resource.audit.due = out.now.plus(RETRY);
+            return;
+        };
+        resource.audit.due = next;
+        self.counters.audits += 1;
+        let (present, rejected) = self.read_items(id, listing.items, listing.rejected);
+        let keys: HashSet<&ObjectKey> = present
+            .iter()
+            .map(|(head, _)| &head.key)
+            .chain(rejected.iter().filter_map(|rejected| rejected.key.as_ref()))
+            .collect();
+        let missing = self
+            .known_missing(id, listing.rv, &keys)
+            .into_iter()
+            .filter_map(|key| self.objects.live.get(&key).map(|known| (key, known.rv)))
+            .collect();
+        let states = present
+            .into_iter()
+            .filter(|(head, _)| match self.objects.live.get(&head.key) {
+                Some(known) => known.rv != head.rv && known.rv <= listing.rv,
+                None => !self.is_old(&head.key, head.rv),
+            })
+            .map(|(head, object)| (head.key.clone(), (head, object)))
+            .collect();
+        let doubts = Doubts { rv: listing.rv, asked: listing.asked, states, missing };
+        if let Some(resource) = self.resources.get_mut(id) {
+            resource.audit.doubts = Some(doubts);
+        }
+        self.judge(out, id);
+    }
+
+    /// A record settles what an audit doubts: the version that the list showed, or the end of the object.
+    pub(super) fn audited(&mut self, id: &ResourceId, key: &ObjectKey, rv: Option<Rv>) {
+        let Some(doubts) = self.resources.get_mut(id).and_then(|resource| resource.audit.doubts.as_mut()) else {
+            return;
+        };
+        match rv {
+            Some(rv) => {
+                if doubts.states.get(key).is_some_and(|(head, _)| head.rv == rv) {
+                    doubts.states.remove(key);
+                }
+            }
+            None => {
+                doubts.missing.remove(key);
+            }
+        }
+    }
+
+    /// Once the watch has passed the list's version, what is still in doubt is a correction.
+    pub(super) fn judge(&mut self, out: &mut Out, id: &ResourceId) {
+        let Some(resource) = self.resources.get_mut(id) else { return };
+        let passed = resource.rv;
+        let agreed = resource.audit.agreed;
+        let Some(doubts) = resource.audit.doubts.take_if(|doubts| passed >= Some(doubts.rv)) else { return };
+        resource.audit.agreed = doubts.asked;
+        for (key, (head, object)) in doubts.states {
+            self.correct(out, id, key, agreed);
+            self.observe(out, id, Sight { head, object, how: How::Seen, lo: Some(agreed), from_seq: None });
+        }
+        for (key, rv) in doubts.missing {
+            if self.objects.live.get(&key).is_some_and(|known| known.rv == rv) {
+                self.correct(out, id, key.clone(), agreed);
+                self.missed(out, id, &key, doubts.rv, Some(agreed));
+            }
+        }
+    }
+
+    fn correct(&mut self, out: &mut Out, id: &ResourceId, key: ObjectKey, from: Timestamp) {
+        self.counters.corrections += 1;
+        let detail = "a periodic list disagreed with the watch".to_owned();
+        self.one_gap(out, id, Some(key), from, GapCause::Correction, detail);
+    }
+}

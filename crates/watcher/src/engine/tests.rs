@@ -1,0 +1,7 @@
+//! Each rule of capture as a test of the pure engine.
+
+mod follow;
+mod histories;
+mod lists;
+mod rig;
+mod watches;

@@ -1,0 +1,95 @@
+//! The order of records: `seq`, strictly increasing `t`, the era, and whether the clock can be trusted.
+//!
+//! Does not: read a clock.
+
+use std::time::Duration;
+
+use vmrewind_model::{Change, Era, Record, Seq, Timestamp};
+
+/// Observed times may not be further ahead of the API server's clock than this.
+pub const MAX_AHEAD: Duration = Duration::from_secs(60);
+
+/// If two inputs lie further apart, the process stood still or the clock was set: no time is trusted until the
+/// API server's clock has been seen again. Ticks come every second at least.
+pub(super) const MAX_STEP: Duration = Duration::from_secs(60);
+
+/// Gives records their place.
+#[derive(Clone, Debug)]
+pub(super) struct Order {
+    last_seq: Seq,
+    last_t: Option<Timestamp>,
+    pub(super) era: Era,
+    last_now: Option<Timestamp>,
+    /// Why times cannot be trusted.
+    trouble: Option<String>,
+}
+
+impl Order {
+    pub(super) fn new() -> Self {
+        Self { last_seq: Seq(0), last_t: None, era: Era(1), last_now: None, trouble: None }
+    }
+
+    /// Goes on after a record of the archive.
+    pub(super) fn replay(&mut self, record: &Record) {
+        self.last_seq = self.last_seq.max(record.seq);
+        self.last_t = self.last_t.max(Some(record.t));
+        self.era = self.era.max(record.era);
+    }
+
+    pub(super) fn replay_until(&mut self, t: Timestamp) {
+        self.last_t = self.last_t.max(Some(t));
+    }
+
+    /// Gives the next place to a change. `t` is never at or before that of the record before it.
+    pub(super) fn place(&mut self, change: Change, lo: Option<Timestamp>, now: Timestamp) -> Record {
+        let t = self.next_t(now);
+        self.last_seq = self.last_seq.next();
+        self.last_t = Some(t);
+        Record { seq: self.last_seq, t, lo: lo.filter(|lo| *lo < t), era: self.era, change }
+    }
+
+    pub(super) fn next_t(&self, now: Timestamp) -> Timestamp {
+        self.last_t.map_or(now, |last| now.max(last.plus(Duration::from_micros(1))))
+    }
+
+    /// Now, in the time of records: never before the newest of them.
+    pub(super) fn present(&self, now: Timestamp) -> Timestamp {
+        self.last_t.map_or(now, |last| now.max(last))
+    }
+
+    pub(super) fn last_t(&self) -> Option<Timestamp> {
+        self.last_t
+    }
+
+    pub(super) fn last_seq(&self) -> Seq {
+        self.last_seq
+    }
+
+    /// Looks at the time of an input; true if from now on times are not trusted.
+    pub(super) fn look(&mut self, now: Timestamp) -> bool {
+        let jumped = self.last_now.is_some_and(|last| now.since(last) > MAX_STEP);
+        self.last_now = Some(now);
+        if jumped && self.trouble.is_none() {
+            self.trouble = Some("the clock jumped or the process stood still; waiting for the API server's time".into());
+            return true;
+        }
+        false
+    }
+
+    /// Compares with the API server's clock; true if from now on times are not trusted.
+    pub(super) fn compare(&mut self, date: Timestamp, now: Timestamp) -> bool {
+        let ahead = self.next_t(now).since(date);
+        if ahead <= MAX_AHEAD {
+            self.trouble = None;
+            return false;
+        }
+        let whose = if now.since(date) > MAX_AHEAD { "this machine's clock" } else { "the newest record's time" };
+        let fresh = self.trouble.is_none();
+        self.trouble = Some(format!("{whose} is {} s ahead of the API server's", ahead.as_secs()));
+        fresh
+    }
+
+    pub(super) fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
+    }
+}
