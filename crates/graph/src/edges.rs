@@ -342,4 +342,4 @@ pub fn wanted(object: &Value) -> Vec<ObjectKey> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
