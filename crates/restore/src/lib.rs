@@ -16,26 +16,44 @@
 //!
 //! Does not: know the terminal, parse flags, read a clock or a random source, or decide what is captured.
 
+mod conflict;
 mod error;
+mod identity;
+mod json;
 mod key_text;
 mod labels;
 mod mutation;
+mod namespace;
+mod observe;
 mod options;
+mod order;
 mod plan;
+mod planner;
+mod power;
 mod progress;
+mod realise;
+#[cfg(test)]
+mod scene;
 mod select;
+mod survey;
 mod target;
 mod view;
+mod volumes;
+mod world;
 
 pub use error::{ErrorKind, RestoreError};
 pub use labels::LabelSelector;
 pub use mutation::Mutation;
+pub use observe::{Needs, needs, observe};
 pub use options::{IdentityPolicy, Mutations, OnConflict, PlanRequest, RunStrategy, RunningVm, VolumePolicy, Volumes};
 pub use plan::{
     API_VERSION, Action, AppliedRule, ArchiveRef, Check, DataSource, Effect, IdentityField, IdentityRow, LiveRef,
     Missing, Refusal, RefusalKind, RestorePlan, Source, Step, Summary, TargetRef, VolumePlan, Warning,
 };
+pub use planner::plan;
 pub use progress::{Progress, Quiet, StepState};
+pub use realise::realise;
 pub use select::{Selection, WithDeps};
 pub use target::{DeleteGuard, Target, TargetError, Write, Written};
 pub use view::{IdentityInUse, Seen, ServedKind, TargetView};
+pub use world::World;

@@ -5,6 +5,8 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use vmrewind_graph::mutate;
 
 /// One change to an object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,18 +17,13 @@ pub enum Mutation {
         /// New value of `apiVersion`.
         to: String,
     },
-    /// The object itself moves to another namespace; a Namespace object gets another name.
-    Namespace {
-        /// New namespace.
-        to: String,
-    },
-    /// Namespaces named explicitly inside the object are rewritten.
-    References {
+    /// Namespaces get other names: the object's own, and those that it names explicitly.
+    Namespaces {
         /// Captured namespace to target namespace.
         map: BTreeMap<String, String>,
     },
-    /// Storage classes are rewritten.
-    StorageClass {
+    /// Storage classes get other names.
+    StorageClasses {
         /// Captured class to target class.
         map: BTreeMap<String, String>,
     },
@@ -34,9 +31,11 @@ pub enum Mutation {
     Mac {
         /// Name of the interface.
         interface: String,
-        /// New value; none removes the field.
-        to: Option<String>,
+        /// New value.
+        to: String,
     },
+    /// No interface has a MAC address.
+    ClearMacs,
     /// The SMBIOS serial.
     Serial {
         /// New value; none removes the field.
@@ -48,27 +47,73 @@ pub enum Mutation {
         to: Option<String>,
     },
     /// A DataVolume that adopts the existing claim of its name instead of importing.
-    Prepopulated,
-    /// A claim that the DataVolume of its name may adopt without importing.
-    Populated,
-    /// A DataVolume that imports again: marks of an earlier import are removed.
-    Unmarked,
-    /// A claim that does not name a persistent volume.
-    ClearVolumeName,
-    /// A claim that is not filled from a data source.
-    ClearDataSource,
+    Prepopulated {
+        /// Name of the claim.
+        claim: String,
+    },
+    /// A claim that a DataVolume may adopt without importing.
+    Populated {
+        /// Name of the DataVolume.
+        data_volume: String,
+    },
+    /// The persistent volume that a claim is bound to.
+    VolumeName {
+        /// Its name.
+        to: String,
+    },
     /// A machine that is created switched off; its power state comes back last.
     Halt,
-    /// The power state: the one field that is set, as captured or as asked for.
+    /// The power state.
     Power {
-        /// `running` or `runStrategy`.
-        field: String,
-        /// Its value.
-        value: serde_json::Value,
+        /// What is set: `{"running": …}` or `{"runStrategy": …}`; the other field is removed.
+        to: mutate::Power,
     },
+    /// What `kubectl apply` remembers is dropped, because the object is not what was applied.
+    DropLastApplied,
     /// An annotation that names the archive and the instant.
     Mark {
         /// Value of the annotation `vmrewind.io/restored-from`.
         value: String,
     },
+}
+
+/// The annotation of [`Mutation::Mark`].
+const MARK: &str = "vmrewind.io/restored-from";
+
+impl Mutation {
+    /// Changes the object. Doing it twice is doing it once.
+    pub(crate) fn apply(&self, object: &mut Value) {
+        // What was changed stands in the plan already, in the mutation itself.
+        drop(match self {
+            Self::Namespaces { map } => mutate::remap_namespaces(object, map),
+            Self::StorageClasses { map } => mutate::remap_storage_classes(object, map),
+            Self::Mac { interface, to } => mutate::set_mac(object, interface, to),
+            Self::ClearMacs => mutate::clear_macs(object),
+            Self::Serial { to: Some(to) } => mutate::set_serial(object, to),
+            Self::Serial { to: None } => mutate::clear_serial(object),
+            Self::FirmwareUuid { to: Some(to) } => mutate::set_firmware_uuid(object, to),
+            Self::FirmwareUuid { to: None } => mutate::clear_firmware_uuid(object),
+            Self::Prepopulated { claim } => {
+                drop(mutate::allow_claim_adoption(object));
+                mutate::mark_prepopulated(object, claim)
+            }
+            Self::Populated { data_volume } => mutate::mark_populated(object, data_volume),
+            Self::VolumeName { to } => mutate::set_volume_name(object, to),
+            Self::Halt => mutate::halt(object),
+            Self::Power { to } => mutate::set_power(object, to),
+            Self::DropLastApplied => mutate::drop_last_applied(object),
+            Self::ApiVersion { to } => {
+                object["apiVersion"] = json!(to);
+                return;
+            }
+            Self::Mark { value } => {
+                let metadata = &mut object["metadata"];
+                if !metadata["annotations"].is_object() {
+                    metadata["annotations"] = json!({});
+                }
+                metadata["annotations"][MARK] = json!(value);
+                return;
+            }
+        });
+    }
 }

@@ -216,8 +216,9 @@ pub struct Source {
 pub struct LiveRef {
     /// Its uid.
     pub uid: String,
-    /// Digest of its comparable form.
-    pub digest: Digest,
+    /// Digest of its comparable form; none where only its existence matters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Digest>,
 }
 
 /// A rule that was applied to an object.
@@ -494,6 +495,41 @@ impl RestorePlan {
             return Err(bad("the plan was changed after it was made: its id does not match its content".to_owned()));
         }
         Ok(plan)
+    }
+
+    /// Says what another plan for the same request would do differently, one sentence each; empty if nothing.
+    pub(crate) fn drift(&self, now: &Self) -> Vec<String> {
+        if self.id == now.id {
+            return Vec::new();
+        }
+        let mut changes = Vec::new();
+        if self.archive != now.archive {
+            changes.push("the archive yields another state".to_owned());
+        }
+        let name = |step: &Step| (step.key.clone(), step.action.of_object(), step.owner.clone());
+        let before: BTreeMap<_, &Step> = self.steps.iter().map(|step| (name(step), step)).collect();
+        let after: BTreeMap<_, &Step> = now.steps.iter().map(|step| (name(step), step)).collect();
+        for (name, step) in &before {
+            let (key, action) = (&step.key, step.action.text());
+            match after.get(name) {
+                None => changes.push(format!("{key}: {action} is not needed any more")),
+                Some(other) if other.action != step.action => {
+                    changes.push(format!("{key}: was {action}, is now {}", other.action.text()));
+                }
+                Some(other) if other.live != step.live => changes.push(format!("{key}: the live object changed")),
+                Some(other) if other.object_digest != step.object_digest => {
+                    changes.push(format!("{key}: another object would be written"));
+                }
+                Some(_) => {}
+            }
+        }
+        for (name, step) in after.iter().filter(|(name, _)| !before.contains_key(name)) {
+            changes.push(format!("{}: {} is needed now", name.0, step.action.text()));
+        }
+        if changes.is_empty() {
+            changes.push("its volumes, identities, warnings or refusals would be others".to_owned());
+        }
+        changes
     }
 
     /// Derives the id from everything but `id`, `created` and what dry runs said.

@@ -1,0 +1,401 @@
+//! One step for one captured object.
+//!
+//! Does not: decide about data; `storage` turns those decisions into steps.
+
+use serde_json::Value;
+use vmrewind_graph as graph;
+use vmrewind_model::ObjectKey;
+
+use super::Draft;
+use crate::{
+    conflict,
+    error::RestoreError,
+    identity,
+    json::{annotation, group_of, is_deleting, text, uid},
+    mutation::Mutation,
+    options::{OnConflict, RunningVm},
+    plan::{Action, DataSource, LiveRef, RefusalKind, Step},
+    power::{self, Power},
+    realise::{digest, make},
+    survey::Candidate,
+    view::Seen,
+};
+
+const VOLUME_SNAPSHOTS: [&str; 2] = ["snapshot.storage.k8s.io", "groupsnapshot.storage.k8s.io"];
+
+impl Draft<'_> {
+    /// Adds the step of an object.
+    pub(super) fn object(&mut self, key: &ObjectKey, candidate: &Candidate) -> Result<(), RestoreError> {
+        match candidate {
+            Candidate::Skip { rule, reason } => {
+                self.note(key, Action::Skip, format!("{rule}: {reason}"));
+                Ok(())
+            }
+            Candidate::Withheld => {
+                self.withheld(key);
+                Ok(())
+            }
+            Candidate::Restore => self.restorable(key),
+        }
+    }
+
+    fn restorable(&mut self, key: &ObjectKey) -> Result<(), RestoreError> {
+        let place = self.places.of(key);
+        let live = self.view.live(&place).is_some();
+        if key.is("", "PersistentVolumeClaim") {
+            return self.claim(key);
+        }
+        if key.is("cdi.kubevirt.io", "DataVolume") {
+            return self.data_volume(key);
+        }
+        if key.is("", "PersistentVolume") || VOLUME_SNAPSHOTS.contains(&key.group.as_str()) {
+            if live {
+                self.note(key, Action::Keep, "it exists and stays as it is");
+            } else if key.kind == "PersistentVolume" {
+                self.note(key, Action::Skip, "volume: a provisioner makes volumes; see `volumes` for where data comes from");
+            } else {
+                self.note(key, Action::Skip, "snapshot: one made now would hold today's data, not the captured data");
+            }
+            return Ok(());
+        }
+        if key.namespace.is_empty() {
+            return self.cluster_scoped(key, live);
+        }
+        self.write(key, Vec::new(), !self.survey.is_needed(key))
+    }
+
+    fn cluster_scoped(&mut self, key: &ObjectKey, live: bool) -> Result<(), RestoreError> {
+        let place = self.places.of(key);
+        if live {
+            self.note(key, Action::Keep, "it exists; objects without a namespace are never changed");
+            return Ok(());
+        }
+        if key.is("", "Namespace") {
+            return if self.request.create_namespace {
+                self.write(key, Vec::new(), false)
+            } else {
+                self.note(key, Action::Refuse, "the target lacks the namespace");
+                self.refuse_namespace(&place);
+                Ok(())
+            };
+        }
+        if self.request.cluster_scoped {
+            return self.write(key, Vec::new(), false);
+        }
+        if self.survey.is_needed(key) && !self.request.allow_missing {
+            self.note(key, Action::Refuse, "the target lacks it, and objects without a namespace are created only on request");
+            self.refuse(
+                RefusalKind::MissingPrerequisite,
+                &place,
+                format!("the target lacks {place}"),
+                "Create it yourself, add --cluster-scoped to restore it too, or go on without it with --allow-missing.",
+            );
+        } else {
+            self.note(key, Action::Skip, "cluster-scoped: created only on request (--cluster-scoped)");
+        }
+        Ok(())
+    }
+
+    pub(super) fn refuse_namespace(&mut self, place: &ObjectKey) {
+        let message = format!("the target has no namespace {}", place.name);
+        let hint = "Add --create-namespace to create it with its captured labels and annotations, or create it yourself.";
+        self.refuse(RefusalKind::MissingNamespace, place, message, hint);
+    }
+
+    fn withheld(&mut self, key: &ObjectKey) {
+        let place = self.places.of(key);
+        if self.view.live(&place).is_some() {
+            self.note(key, Action::Keep, "the archive withholds its content; the live one is used");
+        } else if self.survey.is_needed(key) && !self.request.allow_missing {
+            self.note(key, Action::Refuse, "the archive withholds its content, and the target has none");
+            self.refuse(
+                RefusalKind::Withheld,
+                &place,
+                format!("the archive withholds the content of {key}, and the target has none"),
+                "Create it yourself, or go on without it with --allow-missing.",
+            );
+        } else {
+            self.note(key, Action::Skip, "withheld: the archive does not hold its content");
+        }
+    }
+
+    /// Adds the step that writes an object, or leaves it alone. `keep` says that a live one is never touched.
+    pub(super) fn write(&mut self, key: &ObjectKey, marks: Vec<Mutation>, keep: bool) -> Result<(), RestoreError> {
+        let Some(captured) = self.world.value(key) else {
+            return Err(RestoreError::Bug(format!("{key} is restored but not held")));
+        };
+        let place = self.places.of(key);
+        let Some(served) = self.view.served(&key.group, &key.kind) else {
+            self.note(key, Action::Refuse, "the target does not serve the kind");
+            let message = format!("the target does not serve {}.{}", key.kind, key.group);
+            let hint = "Install what defines it (KubeVirt, CDI, Multus …) in the target first.";
+            self.refuse(RefusalKind::MissingKind, &place, message, hint);
+            return Ok(());
+        };
+        let (sanitised, _) = make(captured, &[]);
+        let mut effective = Effective { object: sanitised, mutations: Vec::new() };
+        let version = text(captured, "apiVersion");
+        let of_version = version.rsplit('/').next().unwrap_or_default();
+        if !served.versions.iter().any(|known| known == of_version) {
+            let group = group_of(version);
+            let prefix = if group.is_empty() { String::new() } else { format!("{group}/") };
+            effective.add(Mutation::ApiVersion { to: format!("{prefix}{}", served.preferred) });
+        }
+        effective.add(Mutation::Namespaces { map: self.request.mutations.namespace_map.clone() });
+        effective.add(Mutation::StorageClasses { map: self.request.mutations.storage_class_map.clone() });
+        let identity = identity::decide(key, &place, &effective.object, &self.request.mutations, &mut self.taken)?;
+        let state = self.source_of_state(key);
+        let orphans_state = identity.new_uuid
+            && graph::mutate::has_persistent_tpm(&effective.object)
+            && matches!(state, Some(DataSource::Keep | DataSource::Rebind));
+        identity.mutations.into_iter().chain(marks).for_each(|mutation| effective.add(mutation));
+        let machine = key.is("kubevirt.io", "VirtualMachine");
+        let power = if machine {
+            let was_running = power::was_running(self.world, key);
+            power::decide(&effective.object, &self.request.mutations.run_strategy, was_running)
+        } else {
+            Power::default()
+        };
+        let mut object = effective.object.clone();
+        power.set.iter().for_each(|mutation| mutation.apply(&mut object));
+        let action = self.action(key, &place, &object, keep, &power)?;
+        let Some(mut decided) = action else { return Ok(()) };
+        if self.request.mutations.mark && matches!(decided.action, Action::Create | Action::Replace) {
+            let archive = self.world.archive();
+            effective.add(Mutation::Mark { value: format!("{} seq {} {}", archive.uuid, archive.seq, archive.t) });
+        }
+        if !effective.mutations.is_empty() && !annotation(captured, LAST_APPLIED).is_empty() {
+            effective.add(Mutation::DropLastApplied);
+        }
+        match (&decided.power, power.set.clone()) {
+            (PowerOf::Last, _) if power.halt => effective.add(Mutation::Halt),
+            (_, Some(mutation)) => effective.add(mutation),
+            (_, None) => {}
+        }
+        let (object, rules) = make(captured, &effective.mutations);
+        decided.step.object_digest = Some(digest(&object)?);
+        decided.step.rules = rules;
+        decided.step.mutations = effective.mutations;
+        let writes = matches!(decided.action, Action::Create | Action::Replace | Action::Recreate);
+        if writes {
+            self.out.identities.extend(identity.rows);
+            self.check_storage_classes(key, &place, &object);
+        }
+        decided.step.action = decided.action;
+        self.out.steps.push(decided.step);
+        if writes && orphans_state {
+            self.refuse(
+                RefusalKind::VtpmIdentity,
+                &place,
+                "a new firmware UUID would orphan the state of its persistent vTPM",
+                "Keep the UUID (--firmware-uuid=keep), or give up the state by choosing blank for its persistent-state volume.",
+            );
+        }
+        if writes && machine && matches!(decided.power, PowerOf::Last) {
+            self.power_steps(key, &place, &power);
+        }
+        Ok(())
+    }
+
+    /// Decides what to do about an object, given what is live. None if the step was added already.
+    fn action(
+        &mut self,
+        key: &ObjectKey,
+        place: &ObjectKey,
+        object: &Value,
+        keep: bool,
+        power: &Power,
+    ) -> Result<Option<Decided>, RestoreError> {
+        let live = match self.view.objects.get(place) {
+            None => return Err(RestoreError::Bug(format!("{place} was not looked for in the target"))),
+            Some(Seen::Unreadable(reason)) => {
+                self.note(key, Action::Refuse, format!("it could not be read: {reason}"));
+                let message = format!("{place} could not be read: {reason}");
+                self.refuse(RefusalKind::Unreadable, place, message, "Grant the right to read it, or exclude it.");
+                return Ok(None);
+            }
+            Some(Seen::Absent) => return Ok(Some(Decided::new(self.step(key), Action::Create))),
+            Some(Seen::Present(live)) => live,
+        };
+        if is_deleting(live) {
+            self.note(key, Action::Refuse, "the live object is being deleted");
+            let message = format!("{place} is being deleted");
+            self.refuse(RefusalKind::BeingDeleted, place, message, "Wait until it is gone, then plan again.");
+            return Ok(None);
+        }
+        let paths = conflict::compare(object, live);
+        let mut decided = Decided::new(self.step(key), Action::Unchanged);
+        decided.power = PowerOf::Object;
+        decided.step.live = Some(live_ref(live, true)?);
+        if paths.is_empty() {
+            return Ok(Some(decided));
+        }
+        let differs = format!("differs at {}", shown(&paths));
+        if keep {
+            self.note(key, Action::Keep, format!("it exists and is used as it is; it {differs}"));
+            return Ok(None);
+        }
+        match self.request.on_conflict {
+            OnConflict::Skip => {
+                self.note(key, Action::Skip, format!("conflict: it exists and {differs}; it stays as it is"));
+                return Ok(None);
+            }
+            OnConflict::Fail => {
+                self.note(key, Action::Refuse, format!("it exists and {differs}"));
+                let message = format!("{place} exists and {differs}");
+                let hint = "Choose --on-conflict=skip to leave it, or --on-conflict=replace to bring back the captured state.";
+                self.refuse(RefusalKind::Conflict, place, message, hint);
+                return Ok(None);
+            }
+            OnConflict::Replace => {}
+        }
+        if let Some(path) = conflict::immutable(place, &paths, live) {
+            if place.is("apps", "ControllerRevision") {
+                decided.action = Action::Recreate;
+                decided.step.notes.push(format!("{path} cannot be changed, so it is deleted and created again"));
+                return Ok(Some(decided));
+            }
+            self.note(key, Action::Refuse, format!("{path} differs and cannot be changed"));
+            let message = format!("{place}: {path} differs and cannot be changed in place");
+            self.refuse(RefusalKind::Immutable, place, message, "Choose --on-conflict=skip, or delete the object yourself.");
+            return Ok(None);
+        }
+        decided.action = Action::Replace;
+        let runs = place.is("kubevirt.io", "VirtualMachine") && self.runs(place);
+        decided.step.effects = conflict::effects(place, &paths, runs && self.request.running == RunningVm::Live);
+        match (runs, self.request.running) {
+            (true, RunningVm::Refuse) => {
+                self.note(key, Action::Refuse, "it is running");
+                let message = format!("{place} is running and {differs}");
+                let hint = "Add --live to replace it while it runs, or --stop to stop it first.";
+                self.refuse(RefusalKind::RunningVm, place, message, hint);
+                return Ok(None);
+            }
+            (true, RunningVm::Live) => {
+                decided.step.notes.push("it is replaced while it runs".to_owned());
+            }
+            (true, RunningVm::Stop) => {
+                let mut stop = self.step(key);
+                stop.action = Action::Stop;
+                stop.source = None;
+                stop.live = Some(live_ref(live, false)?);
+                self.out.steps.push(stop);
+                decided.power = PowerOf::Last;
+            }
+            (false, _) if power.halt => decided.power = PowerOf::Last,
+            (false, _) => {}
+        }
+        Ok(Some(decided))
+    }
+
+    fn power_steps(&mut self, key: &ObjectKey, place: &ObjectKey, power: &Power) {
+        if let Some(warning) = &power.warning {
+            self.warn(place, warning.clone());
+        }
+        if !power.halt {
+            return;
+        }
+        if let Some(mutation) = &power.set {
+            let mut step = self.step(key);
+            step.action = Action::Power;
+            step.source = None;
+            step.mutations = vec![mutation.clone()];
+            self.out.steps.push(step);
+        }
+        if power.start {
+            let mut step = self.step(key);
+            step.action = Action::Start;
+            step.source = None;
+            step.notes.push("it was running when it was captured".to_owned());
+            self.out.steps.push(step);
+        }
+    }
+
+    /// Tells whether the machine runs in the target.
+    fn runs(&self, place: &ObjectKey) -> bool {
+        let instance = ObjectKey::new("kubevirt.io", "VirtualMachineInstance", &place.namespace, &place.name);
+        self.view.live(&instance).is_some_and(power::is_running)
+    }
+
+    /// Makes the beginning of a step.
+    pub(super) fn step(&self, key: &ObjectKey) -> Step {
+        Step {
+            id: 0,
+            wave: 0,
+            action: Action::Skip,
+            key: self.places.of(key),
+            from: key.clone(),
+            source: self.world.source(key),
+            object_digest: None,
+            live: None,
+            owner: None,
+            rules: Vec::new(),
+            mutations: Vec::new(),
+            notes: Vec::new(),
+            effects: Vec::new(),
+            check: None,
+        }
+    }
+
+    /// Adds a step that writes nothing.
+    pub(super) fn note(&mut self, key: &ObjectKey, action: Action, note: impl Into<String>) {
+        let mut step = self.step(key);
+        step.action = action;
+        step.notes.push(note.into());
+        if action == Action::Keep {
+            step.live = self.view.live(&step.key).map(|live| LiveRef { uid: uid(live).to_owned(), digest: None });
+        }
+        self.out.steps.push(step);
+    }
+}
+
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// An object and the mutations that really changed it.
+struct Effective {
+    object: Value,
+    mutations: Vec<Mutation>,
+}
+
+impl Effective {
+    fn add(&mut self, mutation: Mutation) {
+        let mut changed = self.object.clone();
+        mutation.apply(&mut changed);
+        if changed != self.object {
+            self.object = changed;
+            self.mutations.push(mutation);
+        }
+    }
+}
+
+/// What to do about an object.
+struct Decided {
+    step: Step,
+    action: Action,
+    power: PowerOf,
+}
+
+/// When the power state is put back.
+enum PowerOf {
+    /// In a step of its own, last.
+    Last,
+    /// With the object itself.
+    Object,
+}
+
+impl Decided {
+    fn new(step: Step, action: Action) -> Self {
+        Self { step, action, power: PowerOf::Last }
+    }
+}
+
+fn live_ref(live: &Value, compared: bool) -> Result<LiveRef, RestoreError> {
+    let digest = if compared { Some(digest(&graph::comparable(live))?) } else { None };
+    Ok(LiveRef { uid: uid(live).to_owned(), digest })
+}
+
+/// Names the first few paths.
+pub(super) fn shown(paths: &[String]) -> String {
+    let first = paths.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
+    if paths.len() > 3 { format!("{first} and {} more", paths.len() - 3) } else { first }
+}

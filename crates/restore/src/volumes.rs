@@ -1,0 +1,406 @@
+//! Where the data of a claim comes from: one decision per claim, from facts alone.
+//!
+//! The rule behind all rows: a machine is never started on a disk whose data is not known to be there, unless the
+//! user chose so. A DataVolume that is marked as populated over a claim without data would bind an empty disk and
+//! report success (`kubevirt/containerized-data-importer: pkg/controller/datavolume/import-controller.go`).
+//!
+//! Does not: look at objects; `facts` reads them.
+
+use crate::{options::VolumePolicy, plan::DataSource};
+
+mod facts;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use facts::{ClaimUse, Claims, data_volume_key, uses, volume_key};
+
+/// What is known of a claim, as captured and live.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Facts {
+    /// What the user chose.
+    pub(crate) policy: VolumePolicy,
+    /// Whether the user named this volume.
+    pub(crate) named: bool,
+    /// Whether it goes back to where it was: same cluster, same namespace.
+    pub(crate) in_place: bool,
+    /// What the claim is for.
+    pub(crate) role: Role,
+    /// The captured claim.
+    pub(crate) claim: Captured<CapturedClaim>,
+    /// The captured DataVolume of its name.
+    pub(crate) data_volume: Captured<CapturedDataVolume>,
+    /// What the template of the machine would import, if there is one of its name.
+    pub(crate) template: Option<ImportSource>,
+    /// The live claim.
+    pub(crate) live_claim: Option<LiveClaim>,
+    /// The live DataVolume.
+    pub(crate) live_data_volume: Option<LiveDataVolume>,
+    /// The live persistent volume that the captured claim was bound to.
+    pub(crate) live_volume: Option<LiveVolume>,
+}
+
+/// What a claim is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// A disk.
+    #[default]
+    Disk,
+    /// State of a vTPM or EFI variables, which KubeVirt creates empty where it is missing.
+    MachineState,
+    /// Nothing that the restored machine needs (a memory dump), or only a soft need.
+    NotNeeded,
+}
+
+/// Whether the archive holds something.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Captured<T> {
+    /// It does.
+    Held(T),
+    /// It is known not to have existed.
+    #[default]
+    Absent,
+    /// It is not known whether it existed.
+    Unknown,
+}
+
+impl<T> Captured<T> {
+    fn held(&self) -> Option<&T> {
+        match self {
+            Self::Held(value) => Some(value),
+            Self::Absent | Self::Unknown => None,
+        }
+    }
+
+    fn unknown(&self) -> bool {
+        matches!(self, Self::Unknown)
+    }
+}
+
+/// A captured claim.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct CapturedClaim {
+    /// The persistent volume it was bound to; empty if it was not bound, that is, never had data.
+    pub(crate) volume: String,
+}
+
+/// A captured DataVolume.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CapturedDataVolume {
+    /// Whether its import had succeeded.
+    pub(crate) succeeded: bool,
+    /// What it imports.
+    pub(crate) source: ImportSource,
+}
+
+/// What a DataVolume imports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ImportSource {
+    /// Something that can be fetched again: a URL, an image, an object in the cluster.
+    Fetch,
+    /// An empty disk.
+    Blank,
+    /// Data that somebody uploaded: it cannot be fetched again.
+    Upload,
+    /// Nothing that we know how to fetch.
+    Unknown,
+}
+
+/// A live claim.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LiveClaim {
+    /// The persistent volume it is bound to; empty if it is not bound.
+    pub(crate) volume: String,
+    /// Whether it is being deleted.
+    pub(crate) deleting: bool,
+    /// Whether it has lost its persistent volume (phase `Lost`).
+    pub(crate) lost: bool,
+}
+
+/// A live DataVolume.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LiveDataVolume {
+    /// Whether its import has succeeded.
+    pub(crate) succeeded: bool,
+}
+
+/// The live persistent volume that the captured claim was bound to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LiveVolume {
+    /// Why it cannot be bound again, if it cannot.
+    pub(crate) obstacle: Option<String>,
+}
+
+/// What becomes of a claim object or a DataVolume object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// The live one stays as it is.
+    Keep,
+    /// It is created as captured.
+    AsCaptured,
+    /// Claim: bound again to its persistent volume. DataVolume: adopts the claim instead of importing.
+    Adopt,
+    /// Claim: created empty.
+    Empty,
+    /// DataVolume: imports again. Claim: not restored, because CDI makes it.
+    Import,
+    /// Not restored.
+    Skip,
+}
+
+/// What becomes of the data of a claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Decision {
+    /// Where the data comes from; [`DataSource::None`] if it is refused.
+    pub(crate) source: DataSource,
+    /// Why, for people.
+    pub(crate) why: String,
+    /// What to do about a refusal.
+    pub(crate) hint: Option<String>,
+    /// What the user should know although it is no refusal.
+    pub(crate) warning: Option<String>,
+    /// What becomes of the claim object.
+    pub(crate) claim: Fate,
+    /// What becomes of the DataVolume object.
+    pub(crate) data_volume: Fate,
+}
+
+impl Decision {
+    fn new(source: DataSource, claim: Fate, data_volume: Fate, why: impl Into<String>) -> Self {
+        Self { source, why: why.into(), hint: None, warning: None, claim, data_volume }
+    }
+
+    fn refused(why: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..Self::new(DataSource::None, Fate::Skip, Fate::Skip, why) }
+    }
+
+    fn warn(self, warning: impl Into<String>) -> Self {
+        Self { warning: Some(warning.into()), ..self }
+    }
+}
+
+/// Decides. Total: every combination of facts has an answer, and only combinations with data (or a choice of the
+/// user) have one that is not a refusal.
+pub(crate) fn decide(facts: &Facts) -> Decision {
+    if let Some(live) = &facts.live_claim {
+        return with_live_claim(facts, live);
+    }
+    if facts.role == Role::NotNeeded {
+        return Decision::new(
+            DataSource::NotNeeded,
+            Fate::Skip,
+            Fate::Skip,
+            "nothing that is restored needs its data, and the claim is gone",
+        );
+    }
+    if facts.live_data_volume.is_some() && facts.policy != VolumePolicy::Blank && facts.policy != VolumePolicy::Rebind {
+        return Decision::refused(
+            "the DataVolume is there but its claim is gone, so its data is gone as well",
+            "Delete the DataVolume, then choose reimport; or choose blank.",
+        );
+    }
+    match (facts.claim.held(), facts.data_volume.held()) {
+        (None, None) => without_objects(facts),
+        (_, Some(data_volume)) if !data_volume.succeeded && facts.policy != VolumePolicy::Blank => Decision::new(
+            DataSource::Reimport,
+            Fate::Import,
+            Fate::Import,
+            "its import had not finished when it was captured, so it is imported again",
+        ),
+        (Some(claim), None) if claim.volume.is_empty() => Decision::new(
+            DataSource::Blank,
+            Fate::AsCaptured,
+            Fate::Skip,
+            "the claim was not bound when it was captured, so it had no data",
+        ),
+        (claim, data_volume) => with_lost_data(facts, claim, data_volume),
+    }
+}
+
+/// The live claim exists: it is never deleted, and used only if it holds the data.
+fn with_live_claim(facts: &Facts, live: &LiveClaim) -> Decision {
+    // A live DataVolume is compared like any other object; a missing one adopts the claim.
+    let data_volume = if facts.live_data_volume.is_some() { Fate::Keep } else { Fate::Adopt };
+    let keep = |why: &str| Decision::new(DataSource::Keep, Fate::Keep, data_volume, why);
+    if live.deleting {
+        return Decision::refused(
+            "the live claim is being deleted, and its data with it",
+            "Wait until it is gone, then choose rebind, reimport or blank.",
+        );
+    }
+    if facts.role == Role::NotNeeded {
+        return keep("the live claim stays as it is");
+    }
+    if live.lost {
+        return Decision::refused(
+            "the live claim has lost its persistent volume",
+            "Delete the claim, then choose reimport or blank.",
+        );
+    }
+    if facts.named && facts.policy != VolumePolicy::Keep {
+        return Decision::refused(
+            format!("a live claim exists, and a restore never deletes one, so {} is not possible", facts.policy),
+            "Delete the claim yourself if its data is not wanted any more, or choose keep.",
+        );
+    }
+    let captured = facts.claim.held().map(|claim| claim.volume.as_str());
+    if live.volume.is_empty() {
+        return match captured {
+            Some("") => keep("neither the captured nor the live claim is bound: there is no data yet"),
+            _ if facts.policy == VolumePolicy::Blank => {
+                Decision::new(DataSource::Blank, Fate::Keep, data_volume, "the live claim is not bound yet: an empty disk")
+            }
+            _ if facts.policy == VolumePolicy::Reimport
+                && facts.live_data_volume.is_some_and(|live| !live.succeeded) =>
+            {
+                Decision::new(DataSource::Reimport, Fate::Keep, Fate::Keep, "the live DataVolume is importing it")
+            }
+            _ => Decision::refused(
+                "the live claim is not bound, so it holds no data",
+                "Wait for it if it is being filled, or delete it and choose rebind, reimport or blank.",
+            ),
+        };
+    }
+    match captured {
+        Some(volume) if volume == live.volume => keep("the live claim is bound to the captured volume"),
+        Some("") => keep("the live claim holds data; the captured one was not bound yet"),
+        _ if facts.named => keep("the live claim is used as it is, as you chose")
+            .warn(format!("its data is that of volume {}, which is not known to be the captured data", live.volume)),
+        Some(volume) => Decision::refused(
+            format!("the live claim is bound to volume {}, the captured one was bound to {volume}", live.volume),
+            "Its data is not the captured data. Name the volume with keep to use it nevertheless.",
+        ),
+        None if facts.in_place => keep("the live claim holds data; the archive does not hold the claim")
+            .warn("the archive does not hold the claim, so its data cannot be compared with the captured one"),
+        None => Decision::refused(
+            "a live claim exists, but the archive does not hold the claim, so nothing shows that its data belongs here",
+            "Name the volume with keep to use it nevertheless.",
+        ),
+    }
+}
+
+/// The archive holds neither claim nor DataVolume.
+fn without_objects(facts: &Facts) -> Decision {
+    if facts.role == Role::MachineState {
+        return Decision::new(
+            DataSource::Blank,
+            Fate::Skip,
+            Fate::Skip,
+            "there was no state yet when it was captured: KubeVirt creates it",
+        );
+    }
+    let unknown = facts.claim.unknown() || facts.data_volume.unknown();
+    match facts.template {
+        Some(ImportSource::Upload | ImportSource::Unknown) => Decision::refused(
+            "neither a claim nor a DataVolume was captured, and the source of its template cannot be fetched again",
+            "Create the claim with its data yourself, then restore again.",
+        ),
+        Some(_) if unknown && facts.policy != VolumePolicy::Reimport => Decision::refused(
+            "the archive does not know whether there was data",
+            "Choose reimport to fill the disk from the source of its template.",
+        ),
+        Some(_) => Decision::new(
+            DataSource::Reimport,
+            Fate::Skip,
+            Fate::Skip,
+            "there was no disk yet when it was captured: the machine's template makes one",
+        )
+        .warn("the disk is filled from its template: what it holds may differ from what the machine once had"),
+        None => Decision::refused(
+            "the archive holds neither a claim nor a DataVolume, and no template describes it",
+            "Create the claim with its data yourself, then restore again.",
+        ),
+    }
+}
+
+/// There was data, and there is no live claim.
+fn with_lost_data(
+    facts: &Facts,
+    claim: Option<&CapturedClaim>,
+    data_volume: Option<&CapturedDataVolume>,
+) -> Decision {
+    let source = data_volume.map(|data_volume| data_volume.source).or(facts.template);
+    let state = facts.role == Role::MachineState;
+    match facts.policy {
+        VolumePolicy::Keep => Decision::refused(
+            if facts.in_place {
+                "the claim is gone, so its data cannot be shown to exist"
+            } else {
+                "a claim cannot be shared with a copy, and there is none with its data at the destination"
+            },
+            ways_out(facts, source),
+        ),
+        VolumePolicy::Rebind => rebind(facts, claim),
+        VolumePolicy::Reimport if state => Decision::refused(
+            "state of a vTPM or of EFI variables cannot be imported",
+            "Choose blank to start with empty state (the guest may ask for its recovery key).",
+        ),
+        VolumePolicy::Reimport => match source {
+            Some(ImportSource::Fetch | ImportSource::Blank) => {
+                let data_volume = if data_volume.is_some() { Fate::Import } else { Fate::Skip };
+                Decision::new(DataSource::Reimport, Fate::Import, data_volume, "CDI fetches it again, as you chose")
+                    .warn("the disk is imported again: what was written to it since its first import is lost")
+            }
+            Some(ImportSource::Upload | ImportSource::Unknown) => Decision::refused(
+                "its data was uploaded (or comes from an unknown source) and cannot be fetched again",
+                "Choose blank, or create the claim with its data yourself.",
+            ),
+            None => Decision::refused(
+                "no DataVolume and no template says where its data came from",
+                "Choose blank, or create the claim with its data yourself.",
+            ),
+        },
+        VolumePolicy::Blank if state => {
+            Decision::new(DataSource::Blank, Fate::Skip, Fate::Skip, "KubeVirt creates empty state, as you chose")
+                .warn("the state of the vTPM or of the EFI variables is lost: the guest may ask for its recovery key")
+        }
+        VolumePolicy::Blank if claim.is_none() => Decision::refused(
+            "the archive does not hold the claim, so nothing says how large an empty disk must be",
+            "Choose reimport, or create the claim yourself.",
+        ),
+        VolumePolicy::Blank => {
+            Decision::new(DataSource::Blank, Fate::Empty, Fate::Adopt, "an empty disk, as you chose")
+                .warn("the disk is empty: its captured data is not restored")
+        }
+    }
+}
+
+fn rebind(facts: &Facts, claim: Option<&CapturedClaim>) -> Decision {
+    let volume = claim.map(|claim| claim.volume.as_str()).filter(|volume| !volume.is_empty());
+    match (volume, &facts.live_volume) {
+        (None, _) => Decision::refused(
+            "the captured claim was not bound to a persistent volume",
+            ways_out(facts, facts.data_volume.held().map(|data_volume| data_volume.source).or(facts.template)),
+        ),
+        (Some(volume), None) => Decision::refused(
+            format!("persistent volume {volume} does not exist any more"),
+            "Choose reimport or blank.",
+        ),
+        (Some(volume), Some(LiveVolume { obstacle: Some(obstacle) })) => Decision::refused(
+            format!("persistent volume {volume} cannot be bound again: {obstacle}"),
+            "Free the volume, or choose reimport or blank.",
+        ),
+        (Some(volume), Some(LiveVolume { obstacle: None })) => Decision::new(
+            DataSource::Rebind,
+            Fate::Adopt,
+            Fate::Adopt,
+            format!("persistent volume {volume} is still there and is bound again"),
+        ),
+    }
+}
+
+/// Lists what the user may choose.
+fn ways_out(facts: &Facts, source: Option<ImportSource>) -> String {
+    let mut ways = Vec::new();
+    if facts.live_volume.as_ref().is_some_and(|volume| volume.obstacle.is_none()) {
+        ways.push("rebind (its persistent volume is still there)");
+    }
+    if facts.role == Role::MachineState {
+        ways.push("blank (empty state)");
+    } else {
+        if matches!(source, Some(ImportSource::Fetch | ImportSource::Blank)) {
+            ways.push("reimport (CDI fetches it again)");
+        }
+        ways.push("blank (an empty disk)");
+    }
+    format!("Choose {}, or create the claim with its data yourself.", ways.join(" or "))
+}
