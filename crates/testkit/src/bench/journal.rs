@@ -92,6 +92,11 @@ impl Journal {
         self.pages().acknowledged.clone()
     }
 
+    /// Returns how many versions the server acknowledged to writers of this process.
+    pub fn acknowledged_count(&self) -> usize {
+        self.pages().acknowledged.len()
+    }
+
     /// Returns every version that the independent watcher saw; versions during its own interruptions are lacking.
     pub fn observed(&self) -> BTreeSet<Version> {
         self.pages().observed.clone()

@@ -34,7 +34,7 @@ fn build() -> anyhow::Result<()> {
     static BUILT: OnceLock<Result<(), String>> = OnceLock::new();
     let outcome = BUILT.get_or_init(|| {
         let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-            .args(["build", "-p", "vmrewind-watcher", "-p", "vmrewind-restore-cli"])
+            .args(["build", "-p", "vmrewind-watcher", "-p", "vmrewind-cli"])
             .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."))
             .stdin(Stdio::null())
             .stdout(Stdio::null())

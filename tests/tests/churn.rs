@@ -1,0 +1,167 @@
+//! Nothing acknowledged is lost, and nothing is recorded twice, however often the watcher is killed.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::ensure;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use serde_json::{Value, json};
+use vmrewind_testkit::actors::Kind;
+use vmrewind_testkit::bench::shapes::{self, FAST, KEEP};
+use vmrewind_testkit::bench::{Bench, BenchOptions, ObjectName, run, vm};
+use vmrewind_tests::{Chance, Site, agree_with_python_reader, assert_complete, scope};
+
+const MACHINES: usize = 300;
+const KILLS: usize = 10;
+const AT_ONCE: usize = 12;
+const NAMESPACES: [&str; 3] = ["prod", "shop", "lab"];
+
+/// What happens to a machine after it was created.
+#[derive(Debug, Clone, Copy)]
+enum Fate {
+    Labelled,
+    Resized,
+    Stopped,
+    Rekeyed,
+    Deleted,
+    Recreated,
+}
+
+const FATES: [Fate; 6] = [Fate::Labelled, Fate::Resized, Fate::Stopped, Fate::Rekeyed, Fate::Deleted, Fate::Recreated];
+
+struct Machine {
+    namespace: &'static str,
+    name: String,
+    parts: Vec<Value>,
+    fates: [Fate; 3],
+}
+
+fn machine(index: usize, chance: &mut Chance) -> Machine {
+    let namespace = NAMESPACES[index % NAMESPACES.len()];
+    let name = format!("vm-{index:03}");
+    let parts = match index % 20 {
+        0 => shapes::with_everything(namespace, &name),
+        1..=4 => shapes::with_own_disk(namespace, &name, if index % 2 == 0 { FAST } else { KEEP }),
+        _ => shapes::with_template_disk(namespace, &name),
+    };
+    let mut fate = || FATES[chance.below(FATES.len())];
+    Machine { namespace, name, parts, fates: [fate(), fate(), fate()] }
+}
+
+async fn suffer(bench: &Bench, machine: &Machine, fate: Fate, turn: usize) -> anyhow::Result<()> {
+    let target = vm(machine.namespace, &machine.name);
+    if bench.get(&target).await?.is_none() {
+        return Ok(()); // an earlier fate took it
+    }
+    match fate {
+        Fate::Labelled => bench.patch(&target, &json!({"metadata": {"labels": {"turn": turn.to_string()}}})).await?,
+        Fate::Resized => {
+            let guest = json!({"guest": format!("{}Gi", 2 + turn)});
+            bench.patch(&target, &json!({"spec": {"template": {"spec": {"domain": {"memory": guest}}}}})).await?
+        }
+        Fate::Stopped => bench.patch(&target, &json!({"spec": {"runStrategy": "Halted"}})).await?,
+        Fate::Rekeyed => {
+            let secret = format!("{}-ci", machine.name);
+            let secret = ObjectName { api_version: "v1", kind: "Secret", namespace: machine.namespace, name: &secret };
+            bench.patch(&secret, &json!({"stringData": {"userdata": format!("#cloud-config\nturn: {turn}\n")}})).await?
+        }
+        Fate::Deleted => {
+            bench.delete(&target).await?;
+            return Ok(());
+        }
+        Fate::Recreated => {
+            bench.delete(&target).await?;
+            bench.wait_gone(&target).await?;
+            bench.create_all(&machine.parts).await?;
+            return Ok(());
+        }
+    };
+    Ok(())
+}
+
+async fn churn(bench: &Bench, machines: &[Machine]) -> anyhow::Result<()> {
+    let mut all = Vec::new();
+    for machine in machines {
+        all.push(bench.create_all(&machine.parts));
+    }
+    stream::iter(all).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
+    for turn in 0..3 {
+        let mut all = Vec::new();
+        for machine in machines {
+            all.push(suffer(bench, machine, machine.fates[turn], turn));
+        }
+        stream::iter(all).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
+    }
+    Ok(())
+}
+
+/// Kills the watcher whenever the number of acknowledged versions passes one of the marks, and starts it again.
+async fn torment(bench: &Bench, site: &Site, marks: &BTreeSet<usize>, over: &AtomicBool) -> anyhow::Result<usize> {
+    let mut watcher = site.watcher()?;
+    let mut kills = 0;
+    for mark in marks {
+        while bench.journal().acknowledged_count() < *mark && !over.load(Ordering::Relaxed) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        ensure!(watcher.runs()?, "the watcher ended by itself; see {}", watcher.log().display());
+        watcher.kill_9()?;
+        kills += 1;
+        watcher = site.watcher()?;
+    }
+    while !over.load(Ordering::Relaxed) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let watcher = watcher.ready().await?;
+    assert_complete(&site.tool, bench.journal()).await?;
+    watcher.stop().await?;
+    Ok(kills)
+}
+
+#[test]
+fn every_acknowledged_write_is_in_the_archive_once_although_the_watcher_was_killed_ten_times() {
+    run(async {
+        let mut chance = Chance::new();
+        let bench = Bench::start(BenchOptions::default()).await?;
+        for namespace in NAMESPACES {
+            bench.namespace(namespace).await?;
+        }
+        let watching = bench.journal().watch(bench.client(), &scope(bench.client()).await?);
+        let site = Site::new(&bench)?;
+        site.watcher()?.ready().await?.stop().await?;
+        let machines: Vec<Machine> = (0..MACHINES).map(|index| machine(index, &mut chance)).collect();
+        // About forty versions come of each machine; the marks lie in the first two thirds of them.
+        let mut marks = BTreeSet::new();
+        while marks.len() < KILLS {
+            marks.insert(100 + chance.below(MACHINES * 25));
+        }
+        let over = AtomicBool::new(false);
+        let churning = async {
+            let outcome = churn(&bench, &machines).await;
+            over.store(true, Ordering::Relaxed);
+            outcome
+        };
+        let ((), kills) = tokio::try_join!(churning, torment(&bench, &site, &marks, &over))?;
+        assert_eq!(kills, KILLS);
+        let history = assert_complete(&site.tool, bench.journal()).await?;
+        assert_eq!(history.gaps().count(), 0, "no gap: {:?}", history.gaps().next());
+        let machines_seen = history.lines.iter().filter(|line| line.kind.as_deref() == Some("VirtualMachine"));
+        let names: BTreeSet<_> = machines_seen.filter_map(|line| line.name.clone()).collect();
+        assert_eq!(names.len(), MACHINES);
+        agree_with_python_reader(&site.tool, &site.archive()).await?;
+        drop(watching);
+        Ok(())
+    });
+}
+
+#[test]
+fn the_check_itself_notices_a_version_that_is_lacking() {
+    run(async {
+        let history = vmrewind_tests::History { lines: Vec::new() };
+        let object = json!({"apiVersion": "kubevirt.io/v1", "kind": Kind::Vm.name(),
+            "metadata": {"name": "a", "namespace": "b", "uid": "c", "resourceVersion": "1"}});
+        let version = vmrewind_testkit::bench::Version::of(&object);
+        assert_eq!(history.lacking(version.iter()).len(), 1);
+        Ok(())
+    });
+}

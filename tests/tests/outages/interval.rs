@@ -1,0 +1,39 @@
+//! An instant at which nobody watched, although nothing was lost.
+
+use vmrewind_testkit::bench::{Bench, BenchOptions, run};
+use vmrewind_tests::{Site, agree_with_python_reader};
+
+use super::{label, now, quiet_machine, recorded};
+
+#[test]
+fn an_instant_while_the_watcher_was_down_is_answered_as_uncertain_with_the_evidence() {
+    run(async {
+        let bench = Bench::start(BenchOptions::default()).await?;
+        bench.namespace("prod").await?;
+        quiet_machine(&bench, "prod", "db").await?;
+        let site = Site::new(&bench)?;
+        let watcher = site.watcher()?.ready().await?;
+        let rv = label(&bench, "prod", "db", "before").await?;
+        recorded(&site, "prod", "db", &rv).await?;
+        watcher.kill_9()?;
+        let early = now();
+        let rv = label(&bench, "prod", "db", "down").await?;
+        let inside = now();
+        let watcher = site.watcher()?.ready().await?;
+        let (line, history) = recorded(&site, "prod", "db", &rv).await?;
+        let lo = line.lo.clone().unwrap_or_default();
+        assert!(!lo.is_empty() && lo <= early && line.t >= inside, "it happened after {lo} and up to {}", line.t);
+        assert_eq!(history.gaps().count(), 0, "nothing was lost: {:?}", history.gaps().next());
+        watcher.stop().await?;
+
+        let ask = ["get", "vm", "db", "-n", "prod", "--at", &inside];
+        let doubtful = site.tool.run(&ask).await?.expect(6)?;
+        assert!(doubtful.stderr.contains("db"), "it names what is uncertain: {}", doubtful.stderr);
+        assert!(doubtful.stderr.contains("--allow-late"), "and how to go on: {}", doubtful.stderr);
+        let allowed = site.tool.ok(&[&ask[..], &["--allow-late", "-o", "json"]].concat()).await?;
+        assert!(allowed.stdout.contains("\"turn\""), "{}", allowed.stdout);
+        let certain = site.tool.ok(&["get", "vm", "db", "-n", "prod", "--at", "latest", "-o", "json"]).await?;
+        assert!(certain.stdout.contains("\"down\""), "{}", certain.stdout);
+        agree_with_python_reader(&site.tool, &site.archive()).await
+    });
+}
