@@ -1,1 +1,118 @@
-fn main() {}
+//! The tool `kubectl vmrewind`: verbs, tables, progress, exit codes.
+//!
+//! ```text
+//! args -> commands::verb::run(ctx, args) -> archive, graph, restore, cluster
+//!                  |
+//!                  +-> output: data to stdout, talk to stderr, exit code
+//! ```
+//!
+//! Does not: capture, or decide what a restore does; crate `restore` decides and this tool shows.
+
+mod age;
+mod args;
+mod at;
+mod certainty;
+mod columns;
+mod commands;
+mod connect;
+mod consulted;
+mod context;
+mod describe;
+mod error;
+mod kubeconfig;
+mod live;
+mod mask;
+mod missing;
+mod moment;
+mod names;
+mod objects;
+mod output;
+mod progress;
+mod record;
+mod render;
+mod timeline;
+
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
+
+use clap::Parser as _;
+use vmrewind_model::Timestamp;
+
+use crate::{
+    args::Cli,
+    context::Ctx,
+    error::{CliError, Kind},
+    output::{Talk, style},
+};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    logs(cli.global.verbose);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&CliError::bug(format!("cannot start: {error}."))),
+    };
+    match runtime.block_on(run(cli)) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => fail(&error),
+    }
+}
+
+async fn run(cli: Cli) -> Result<u8, CliError> {
+    let now = match cli.global.now {
+        Some(now) => now,
+        None => clock()?,
+    };
+    let talk = Talk::new(Box::new(anstream::stderr()), cli.global.quiet);
+    let out = Box::new(io::BufWriter::new(anstream::stdout()));
+    let mut ctx = Ctx { global: cli.global, now, out, talk };
+    let result = commands::run(&mut ctx, cli.command).await;
+    match ctx.out.flush() {
+        Err(error) if result.is_ok() => Err(error.into()),
+        Ok(()) | Err(_) => result,
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place where the tool reads the clock")]
+fn clock() -> Result<Timestamp, CliError> {
+    Timestamp::try_from(jiff::Timestamp::now())
+        .map_err(|error| CliError::new(Kind::Unavailable, format!("the clock of this machine is wrong: {error}.")))
+}
+
+/// Prints what clap has to say: help to stdout, errors to stderr.
+fn usage(error: &clap::Error) -> ExitCode {
+    let printed = error.print();
+    match (printed, error.exit_code()) {
+        (Err(error), _) if error.kind() != io::ErrorKind::BrokenPipe => ExitCode::from(Kind::Unavailable.exit_code()),
+        (_, 0) => ExitCode::SUCCESS,
+        (_, _) => ExitCode::from(Kind::Usage.exit_code()),
+    }
+}
+
+fn fail(error: &CliError) -> ExitCode {
+    if error.kind != Kind::BrokenPipe {
+        let text = error.to_string();
+        let (bad, message) = (style::BAD, text.strip_prefix("Error:").unwrap_or(&text));
+        if writeln!(anstream::stderr(), "{bad}Error:{bad:#}{message}").is_err() {
+            return ExitCode::from(error.kind.exit_code()); // nobody listens: the code says it
+        }
+    }
+    ExitCode::from(error.kind.exit_code())
+}
+
+/// Prints traces of our own crates to standard error: never of those that might print bodies.
+fn logs(verbose: u8) {
+    let level = match verbose {
+        0 => return,
+        1 => "info",
+        _ => "debug",
+    };
+    let crates = ["archive", "cluster", "graph", "restore"];
+    let filter = crates.map(|name| format!("vmrewind_{name}={level}")).join(",");
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(true).init();
+}

@@ -1,0 +1,135 @@
+//! What every command works with: the flags, the clock, the streams, the archive.
+//!
+//! Does not: know any verb.
+
+use std::io::IsTerminal as _;
+
+use vmrewind_archive::{Archive, ArchiveError, ArchiveUrl, At, ErrorKind, Store};
+use vmrewind_model::{RecordKey, Timestamp};
+
+use crate::{
+    args::{Global, Scope},
+    error::{CliError, Kind, chain},
+    kubeconfig,
+    mask::Masker,
+    names::{TypeName, Types},
+    output::{Out, Talk},
+    progress::Bar,
+};
+
+/// What every command works with.
+pub(crate) struct Ctx {
+    /// Flags of all verbs.
+    pub(crate) global: Global,
+    /// The present.
+    pub(crate) now: Timestamp,
+    /// Where data goes.
+    pub(crate) out: Out,
+    /// Where talk goes.
+    pub(crate) talk: Talk,
+}
+
+/// Group and kind of the definitions of types.
+pub(crate) const DEFINITION: (&str, &str) = ("apiextensions.k8s.io", "CustomResourceDefinition");
+
+/// Tells whether a key is that of a definition of a type.
+pub(crate) fn is_definition(key: &RecordKey) -> bool {
+    key.object.is(DEFINITION.0, DEFINITION.1)
+}
+
+impl Ctx {
+    /// Opens the archive that the flags name.
+    ///
+    /// # Errors
+    /// If none is named, or it cannot be opened.
+    pub(crate) async fn archive(&self) -> Result<Archive, CliError> {
+        let url = self.global.archive.as_deref().filter(|url| !url.is_empty()).ok_or_else(|| {
+            CliError::usage("no archive is named.")
+                .hint("use --archive URL or set VMREWIND_ARCHIVE, for example to a directory or s3://bucket/prefix.")
+        })?;
+        let url: ArchiveUrl = url.parse().map_err(ArchiveError::from)?;
+        Ok(Archive::open(Store::open(&url)?).await?)
+    }
+
+    /// Returns the namespace that names without one belong to.
+    ///
+    /// # Errors
+    /// If the kubeconfig that would tell it cannot be understood.
+    pub(crate) fn namespace(&mut self, flag: Option<&str>) -> Result<String, CliError> {
+        if let Some(namespace) = flag {
+            return Ok(namespace.to_owned());
+        }
+        kubeconfig::namespace(self.global.kubeconfig.as_deref(), self.global.context.as_deref())
+    }
+
+    /// Returns the namespaces that a list covers: one, or none for all of them.
+    ///
+    /// # Errors
+    /// As [`Self::namespace`].
+    pub(crate) fn namespaces(&mut self, scope: &Scope) -> Result<Option<String>, CliError> {
+        if scope.all_namespaces { Ok(None) } else { self.namespace(scope.namespace.as_deref()).map(Some) }
+    }
+
+    /// Returns a masker for one answer.
+    pub(crate) fn masker(&self) -> Masker {
+        Masker::new(self.global.show_secrets)
+    }
+
+    /// Makes a progress bar; it draws nothing if standard error is no terminal or the user wants quiet.
+    pub(crate) fn bar(&self, what: &'static str) -> Bar {
+        Bar::new(what, !self.global.quiet && std::io::stderr().is_terminal())
+    }
+
+    /// Returns the types that can be named. The archive is asked only if `words` hold a name that is not built in.
+    ///
+    /// # Errors
+    /// If the archive cannot be read.
+    pub(crate) async fn types(&self, archive: &Archive, words: &[String]) -> Result<Types, CliError> {
+        let mut types = Types::built_in();
+        let first = words.first().map(|word| word.split(',')).into_iter().flatten();
+        let slashed = words.iter().filter_map(|word| word.split_once('/')).map(|(type_, _)| type_);
+        let unknown = first
+            .filter(|word| !word.contains('/'))
+            .chain(slashed)
+            .any(|word| !word.starts_with("sha256:") && types.find(word).is_none());
+        if unknown {
+            let state = archive.state_at(At::Latest, &is_definition, &self.bar("reading type definitions")).await?;
+            for entry in state.objects.values() {
+                if let Some(object) = entry.record.change.object() {
+                    types.add_definition(&object.value().map_err(unreadable)?);
+                }
+            }
+            for proof in &state.proofs {
+                types.add(TypeName {
+                    group: proof.entry.id.group.clone(),
+                    kind: proof.entry.kind.clone(),
+                    plural: proof.entry.id.resource.clone(),
+                    short: Vec::new(),
+                    namespaced: true,
+                });
+            }
+        }
+        Ok(types)
+    }
+}
+
+/// Turns the refusal to parse a stored object into an error; the archive promises that it does not happen.
+#[expect(clippy::needless_pass_by_value, reason = "it is what map_err hands over")]
+pub(crate) fn unreadable(error: vmrewind_model::RawError) -> CliError {
+    CliError::new(Kind::Damaged, format!("an archived object cannot be read: {error}"))
+}
+
+impl From<ArchiveError> for CliError {
+    fn from(error: ArchiveError) -> Self {
+        let kind = match (&error, error.kind()) {
+            (ArchiveError::NoArchive { .. } | ArchiveError::Unsupported { .. }, _) => Kind::NoArchive,
+            (_, ErrorKind::Unavailable | ErrorKind::Denied) => Kind::Unavailable,
+            (_, ErrorKind::Fenced) => Kind::Fenced,
+            (_, ErrorKind::Data) => Kind::Damaged,
+            (_, ErrorKind::Invalid | ErrorKind::NotFound) => Kind::Usage,
+            (_, ErrorKind::Conflict) => Kind::Conflict,
+            (_, ErrorKind::Bug) => Kind::Bug,
+        };
+        Self::new(kind, chain(&error)).maybe_hint(error.hint())
+    }
+}

@@ -1,0 +1,13 @@
+//! What users call things: types by plural, singular, kind or short name, objects by `TYPE/NAME`.
+//!
+//! Works without a cluster: from the scope table, and from the type definitions that the archive holds.
+//!
+//! Does not: look for objects; it only says which ones are meant.
+
+mod nearest;
+mod target;
+mod types;
+
+pub(crate) use nearest::nearest;
+pub(crate) use target::{Target, parse_one, parse_targets};
+pub(crate) use types::{TypeName, Types};

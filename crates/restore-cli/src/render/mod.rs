@@ -1,0 +1,5 @@
+//! Drawings: graphs and plans.
+//!
+//! Does not: work out what they show.
+
+pub(crate) mod graph;

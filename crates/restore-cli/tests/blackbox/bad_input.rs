@@ -1,0 +1,108 @@
+//! Bad input gets a clear error with a hint.
+
+use crate::{
+    harness::{Story, run_alone},
+    stories::*,
+};
+
+#[test]
+fn a_time_without_a_zone_is_refused() {
+    insta::assert_snapshot!(morning().write().run("get vm -A --at 2026-11-22T10:15:00").all(), @"");
+}
+
+#[test]
+fn unknown_names_are_refused_with_the_nearest_ones() {
+    let told = morning().write();
+    insta::assert_snapshot!(told.run("get virtualmachin -A").all(), @"");
+    insta::assert_snapshot!(told.run("get vm/db-2 -n prod --at seq:8").all(), @"");
+    insta::assert_snapshot!(told.run("get vm/db-1 -n production --at seq:8").all(), @"");
+}
+
+#[test]
+fn instants_that_the_archive_does_not_have_are_refused() {
+    let told = morning().write();
+    insta::assert_snapshot!(told.run("get vm -A --at seq:999").all(), @"");
+    insta::assert_snapshot!(told.run("get vm/db-1 -n prod --at rv:9999").all(), @"");
+    insta::assert_snapshot!(told.run("get vm/web -n prod --at before-delete").all(), @"");
+    insta::assert_snapshot!(told.run("get vm -A --at before-delete").all(), @"");
+}
+
+#[test]
+fn places_that_are_no_archive_are_refused() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let empty = dir.path().display().to_string();
+    let ran = run_alone(&["info", "--archive", &empty]);
+    assert_eq!(ran.code, 10, "{}", ran.all());
+    assert!(ran.stderr.contains("is not an archive") && ran.stderr.contains("Hint:"), "{}", ran.stderr);
+    let ran = run_alone(&["info", "--archive", &format!("{empty}/nowhere")]);
+    assert_eq!(ran.code, 10, "{}", ran.all());
+    assert!(!dir.path().join("nowhere").exists(), "reading makes nothing");
+}
+
+#[test]
+fn an_archive_of_a_newer_format_is_refused() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let told = Story::new().added(&database()).write();
+    let file = told.place().join("archive.json");
+    let text = std::fs::read_to_string(&file).expect("readable");
+    let mut identity: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    identity["format"]["major"] = 9.into();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).expect("ours");
+    std::fs::write(&file, identity.to_string()).expect("writable");
+    let ran = told.run("info");
+    assert_eq!(ran.code, 10, "{}", ran.all());
+    assert!(ran.stderr.contains("newer"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_damaged_segment_is_named_and_what_lies_before_it_stays_readable() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let told = morning().write();
+    let victim = told.segments().last().expect("segments").clone();
+    let mut bytes = std::fs::read(&victim).expect("readable");
+    let middle = bytes.len() / 3;
+    bytes[middle] ^= 1;
+    std::fs::set_permissions(&victim, std::fs::Permissions::from_mode(0o600)).expect("ours");
+    std::fs::write(&victim, bytes).expect("writable");
+    let ran = told.run("get vm -n prod");
+    assert_eq!(ran.code, 7, "{}", ran.all());
+    let number = victim.file_name().and_then(|name| name.to_str()).expect("a name").to_owned();
+    assert!(ran.stderr.contains(&number), "{}", ran.stderr);
+}
+
+#[test]
+fn a_cluster_that_cannot_be_found_is_an_error_with_a_hint() {
+    let told = morning().write();
+    for verb in ["plan vm/db-1 -n prod --at before-delete", "restore vm/db-1 -n prod --at before-delete --yes"] {
+        let ran = told.run(verb);
+        assert_eq!(ran.code, 2, "{}", ran.all());
+        assert!(ran.stderr.contains("no kubeconfig was found") && ran.stderr.contains("Hint:"), "{}", ran.stderr);
+        let ran = told.run(&format!("{verb} --kubeconfig /nonexistent/kubeconfig"));
+        assert_eq!(ran.code, 2, "{}", ran.all());
+        assert!(ran.stderr.contains("/nonexistent/kubeconfig"), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_restore_of_nothing_in_particular_is_refused() {
+    for verb in ["plan", "restore"] {
+        let ran = morning().write().run(verb);
+        assert_eq!(ran.code, 2);
+        assert!(ran.stderr.contains("nothing is selected"), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let told = morning().write();
+    let script =
+        format!("{} dump -A --archive {} | head -n 1", env!("CARGO_BIN_EXE_kubectl-vmrewind"), told.place().display());
+    let script = format!("set -o pipefail; {script} >/dev/null");
+    let status = std::process::Command::new("bash").args(["-c", &script]).status().expect("bash");
+    assert!(status.success(), "{status}");
+}
+
+#[test]
+fn colours_are_left_out_where_nobody_sees_them() {
+    assert!(!morning().write().run("log -A").all().contains('\u{1b}'));
+}
