@@ -9,7 +9,7 @@ use std::{error::Error as StdError, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
-use http_body_util::BodyExt as _;
+use http_body_util::{BodyExt as _, Collected};
 use kube::client::Body;
 use serde::Deserialize;
 use vmrewind_model::Timestamp;
@@ -159,7 +159,7 @@ impl Cluster {
             }
             let retry_after = retry_after(response.headers());
             // Whatever body there is only explains a status that is known already.
-            let body = response.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+            let body = response.into_body().collect().await.map(Collected::to_bytes).unwrap_or_default();
             Err(call.refused(status.as_u16(), &body, retry_after))
         };
         tokio::time::timeout(PATIENCE, talk)

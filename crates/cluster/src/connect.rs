@@ -23,6 +23,8 @@ pub struct ConnectOptions {
     pub kubeconfig_env: Option<OsString>,
     /// The user's home directory, for `.kube/config` in it.
     pub home: Option<PathBuf>,
+    /// Whether a pod's service account will do where there is no kubeconfig.
+    pub in_cluster: bool,
     /// `--context`: this one in place of the current one.
     pub context: Option<String>,
     /// `--as`: the user to act as.
@@ -32,12 +34,13 @@ pub struct ConnectOptions {
 }
 
 impl ConnectOptions {
-    /// Takes the places where a kubeconfig is looked for from the environment.
+    /// Takes the places where a kubeconfig is looked for from the environment; a service account will do, too.
     #[must_use]
     pub fn from_env() -> Self {
         Self {
             kubeconfig_env: std::env::var_os("KUBECONFIG").filter(|value| !value.is_empty()),
             home: std::env::home_dir(),
+            in_cluster: true,
             ..Self::default()
         }
     }
@@ -113,7 +116,8 @@ async fn load(options: &ConnectOptions) -> Result<kube::Config, ClusterError> {
         });
     }
     let Some(kubeconfig) = merged else {
-        return kube::Config::incluster().map_err(|_| ClusterError::NoKubeconfig { tried: files });
+        let service_account = options.in_cluster.then(kube::Config::incluster).and_then(Result::ok);
+        return service_account.ok_or(ClusterError::NoKubeconfig { tried: files });
     };
     let known: Vec<String> = kubeconfig.contexts.iter().map(|context| context.name.clone()).collect();
     let chosen = options.context.clone().or_else(|| kubeconfig.current_context.clone()).unwrap_or_default();

@@ -110,7 +110,7 @@ impl Cluster {
             for item in page.items() {
                 match take_item(target, item) {
                     Ok(object) => listing_so_far.items.push(object),
-                    Err(rejected) => listing_so_far.rejected.push(rejected),
+                    Err(rejected) => listing_so_far.rejected.push(*rejected),
                 }
             }
             // A server that hands out the same token again would keep us here for ever.
@@ -126,7 +126,7 @@ impl Cluster {
 }
 
 /// Makes an item of a list the object that a GET returns.
-pub(crate) fn take_item(target: &Target, item: &[u8]) -> Result<RawObject, Rejected> {
+pub(crate) fn take_item(target: &Target, item: &[u8]) -> Result<RawObject, Box<Rejected>> {
     let taken = RawObject::from_list_item(item, &target.api_version(), &target.kind);
     let taken = taken.and_then(|object| object.head().map(|_| object));
     taken.map_err(|error| Rejected::new(target, item, false, error.to_string()))

@@ -24,7 +24,7 @@ pub struct Rejected {
 
 impl Rejected {
     /// Reads what can be read. Members that occur twice or have another type than expected yield nothing.
-    pub(crate) fn new(target: &Target, bytes: &[u8], deleted: bool, reason: String) -> Self {
+    pub(crate) fn new(target: &Target, bytes: &[u8], deleted: bool, reason: String) -> Box<Self> {
         #[derive(Deserialize)]
         struct Outer<'a> {
             #[serde(borrow)]
@@ -36,12 +36,12 @@ impl Rejected {
             .and_then(|outer| serde_json::from_str(outer.metadata.get()).ok())
             .unwrap_or_default();
         let text = |member: &str| metadata.get(member).and_then(Value::as_str).unwrap_or_default().to_owned();
-        Self {
+        Box::new(Self {
             key: ObjectKey::new(&target.group, &target.kind, &text("namespace"), &text("name")),
             uid: text("uid"),
             rv: text("resourceVersion").parse().ok(),
             deleted,
             reason,
-        }
+        })
     }
 }

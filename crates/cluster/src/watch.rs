@@ -195,7 +195,7 @@ fn read_event(target: &Target, call: &Call, line: &[u8]) -> Result<WatchEvent, C
         "ERROR" => return Err(status_of_event(call, bytes)),
         _ => return Err(call.protocol("an event of an unknown type")),
     };
-    Ok(made.unwrap_or_else(WatchEvent::Rejected))
+    Ok(made.unwrap_or_else(|rejected| WatchEvent::Rejected(*rejected)))
 }
 
 fn read_bookmark(call: &Call, bytes: &[u8]) -> Result<Rv, ClusterError> {

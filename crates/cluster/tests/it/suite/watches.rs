@@ -36,7 +36,10 @@ pub(crate) async fn changes_in_order(suite: &Suite<'_>) -> anyhow::Result<()> {
     assert!(watch.date().is_some());
     let first = version(&suite.create("watched", &json!({})).await?)?;
     let second = version(&suite.set_data("watched", "1").await?)?;
-    suite.cluster.delete(&target, "watched", &Preconditions::default(), Propagation::Background, &suite.options).await?;
+    suite
+        .cluster
+        .delete(&target, "watched", &Preconditions::default(), Propagation::Background, &suite.options)
+        .await?;
     assert_eq!(next(&mut watch).await?, ('A', "watched".to_owned(), first));
     assert_eq!(next(&mut watch).await?, ('M', "watched".to_owned(), second));
     let (letter, _, third) = next(&mut watch).await?;

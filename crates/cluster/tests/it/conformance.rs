@@ -6,7 +6,7 @@ use vmrewind_testkit::{
     controlplane::{ControlPlane, Options},
 };
 
-mod suite;
+use crate::suite;
 
 #[tokio::test]
 async fn the_fake_api_server_conforms() -> anyhow::Result<()> {

@@ -8,7 +8,7 @@ use kube::{
     api::{ObjectMeta, PostParams},
 };
 use serde_json::json;
-use vmrewind_testkit::controlplane::{Component, ControlPlane, Options, User};
+use vmrewind_testkit::controlplane::{Component, ControlPlane, Lifetime, Options, Process, User};
 
 fn config_map(name: &str) -> ConfigMap {
     ConfigMap { metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() }, ..ConfigMap::default() }
@@ -81,5 +81,48 @@ async fn a_control_plane_survives_what_tests_do_to_it_and_leaves_nothing_behind(
         assert!(!Path::new("/proc").join(pid.to_string()).exists(), "process {pid} is left");
     }
     assert!(!directory.exists());
+    Ok(())
+}
+
+/// Waits for something that other processes do; bounded.
+async fn until(what: &str, done: impl Fn() -> bool) {
+    for _ in 0..600 {
+        if done() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("{what} did not happen within 30 seconds");
+}
+
+/// Tells whether a process runs; one that ended and that nobody asked for its exit status does not.
+fn runs(pid: &str) -> bool {
+    let stat = std::fs::read_to_string(Path::new("/proc").join(pid).join("stat"));
+    stat.is_ok_and(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z')))
+}
+
+#[tokio::test]
+async fn programs_end_when_their_owner_is_killed() -> anyhow::Result<()> {
+    const OWNER: &str = "VMREWIND_TEST_OWNER_DIRECTORY";
+    if let Some(directory) = std::env::var_os(OWNER) {
+        // This is the owner: a copy of this test that the test below started and is about to kill.
+        let directory = Path::new(&directory);
+        let mut sleep = std::process::Command::new("sleep");
+        sleep.arg("600");
+        let program = Process::start("sleep", sleep, &directory.join("log"), Lifetime::WithOwner)?;
+        std::fs::write(directory.join("new"), program.pid().to_string())?;
+        std::fs::rename(directory.join("new"), directory.join("pid"))?;
+        return std::future::pending().await;
+    }
+    let directory = tempfile::tempdir()?;
+    let mut owner = std::process::Command::new(std::env::current_exe()?);
+    owner.args(["--exact", "controlplane::programs_end_when_their_owner_is_killed"]).env(OWNER, directory.path());
+    let owner = Process::start("owner", owner, &directory.path().join("owner.log"), Lifetime::WithOwner)?;
+    let file = directory.path().join("pid");
+    until("the start of the program", || file.exists()).await;
+    let pid = std::fs::read_to_string(&file)?;
+    assert!(runs(&pid), "{}", owner.tail());
+    owner.kill_9()?;
+    until("the end of the program", || !runs(&pid)).await;
     Ok(())
 }
