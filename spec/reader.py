@@ -82,10 +82,16 @@ def unique_members(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
     return members
 
 
-STRICT = json.JSONDecoder(parse_constant=refuse_constant, object_pairs_hook=unique_members)
-PLAIN = json.JSONDecoder(parse_constant=refuse_constant)
+def bounded_integer(token: str) -> Any:
+    """An integer of any length in linear time: one that fits no field becomes a float, which no field takes."""
+    return int(token) if len(token) <= 20 else float(token)
+
+
+STRICT = json.JSONDecoder(parse_constant=refuse_constant, parse_int=bounded_integer, object_pairs_hook=unique_members)
+PLAIN = json.JSONDecoder(parse_constant=refuse_constant, parse_int=bounded_integer)
 NUMBERS_AS_TEXT = json.JSONDecoder(parse_constant=refuse_constant, parse_int=str, parse_float=str)
 COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+SORTED = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True)
 
 
 def parse_object(data: bytes, code: str, what: str, decoder: json.JSONDecoder = STRICT) -> Dict[str, Any]:
@@ -138,39 +144,69 @@ def parse_time(text: str) -> int:
     return since // timedelta(microseconds=1) + int(((match[7] or "") + "000000")[:6])
 
 
-STRING = rb'"[^"\\\x00-\x1f]*(?:\\(?:["\\bfnrt]|u00(?:0[0-7bef]|1[0-9a-f]))[^"\\\x00-\x1f]*)*"'
-TOKEN = re.compile(rb"(" + STRING + rb")|([{}\[\],:])|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null")
+TEXT = rb'[^"\\\x00-\x1f]'
+PIECES = re.compile(rb'(?:%s*\\(?:["\\bfnrt]|u00(?:0[0-7bef]|1[0-9a-f]))){1,500}|%s+' % (TEXT, TEXT))  # bounded: so is what a match takes
+TOKEN = re.compile(rb'(")|([{}\[\],:])|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null')
+
+
+def string_end(data: bytes, start: int) -> int:
+    """Where the canonical string that begins at `start` ends. ValueError."""
+    position = start + 1
+    while True:
+        match = PIECES.match(data, position)
+        if match is None:
+            break
+        position = match.end()
+    if data[position:position + 1] != b'"':
+        raise ValueError(f"not a canonical string at byte {start}")
+    return position + 1
+
+
+def is_plainly_canonical(data: bytes) -> bool:
+    """F 10, fast: whether Python writes the same bytes again, sorted, and they are not nested too deep. If not, nothing is known: numbers
+    such as 1e3 are written otherwise. The order of code points is that of UTF-8 bytes."""
+    try:
+        text = data.decode("utf-8")
+        value = PLAIN.decode(text)
+        if not isinstance(value, dict) or SORTED.encode(value) != text:
+            return False
+    except (ValueError, RecursionError):
+        return False
+    level, depth = [value], 0  # type: List[Any], int
+    while level:
+        depth += 1
+        level = [item for part in level for item in (part.values() if isinstance(part, dict) else part) if isinstance(item, (dict, list))]
+    return depth <= MAX_DEPTH
 
 
 def check_canonical(data: bytes, in_order: bool) -> None:
     """F 10: ValueError unless `data` is one JSON object without whitespace, with the shortest escapes, without duplicate members, at
     most 128 deep and, with `in_order`, with sorted members (heads of lines are not sorted). Takes memory for the depth only."""
     data.decode("utf-8")
-    stack: List[Any] = []  # per open level: None for an array, else what is known of the names so far
+    stack: List[Any] = []  # per open level: None for an array, else the names so far (in order: the last one)
     expect, position = "value", 0
     while expect != "end":
         match = TOKEN.match(data, position)
         if match is None:
             raise ValueError(f"not canonical JSON at byte {position}")
         token, name, mark = match[0], match[1], match[2]
+        if name is not None:
+            token = name = data[position:string_end(data, position)]
         if not stack and position == 0 and token != b"{":
             raise ValueError("not a JSON object")
         if expect in ("name", "first name") and name is not None:
             plain = json.loads(name).encode() if b"\\" in name else name[1:-1]
             known = stack[-1]
+            if plain in known or (in_order and known and plain < max(known)):
+                raise ValueError(f"duplicate members or out of order at byte {position}")
             if in_order:
-                if known and plain <= known[0]:
-                    raise ValueError(f"members out of order or duplicate at byte {position}")
-                known[:] = [plain]
-            else:
-                if plain in known:
-                    raise ValueError(f"duplicate member at byte {position}")
-                known.append(plain)
+                known.clear()
+            known.add(plain)
             expect = "colon"
         elif expect == "colon" and mark == b":":
             expect = "value"
         elif expect in ("value", "first value") and mark in (b"{", b"["):
-            stack.append([] if mark == b"{" else None)
+            stack.append(set() if mark == b"{" else None)
             if in_order and len(stack) > MAX_DEPTH:
                 raise ValueError(f"nested deeper than {MAX_DEPTH}")
             expect = "first name" if mark == b"{" else "first value"
@@ -321,6 +357,9 @@ def read_footer(data: bytes, size: int, archive: Optional[str], slot: int) -> Fo
 
 # --- frames and tar members -------------------------------------------------------------------------------------------
 
+DECOMPRESSOR = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW)
+
+
 def decode_frame(frame: memoryview, content_size: int, offset: int) -> bytes:
     """F 3, zstd frames: the content of exactly one frame of exactly that content size. The caller has checked its limit."""
     def refuse(why: str) -> NoReturn:
@@ -352,8 +391,7 @@ def decode_frame(frame: memoryview, content_size: int, offset: int) -> bytes:
     if declared == 0:
         refuse("the frame is empty")
     try:
-        decoder = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW)
-        content = decoder.decompress(frame, max_output_size=content_size, allow_extra_data=False)
+        content = DECOMPRESSOR.decompress(frame, max_output_size=content_size, allow_extra_data=False)
     except (zstandard.ZstdError, ValueError) as error:
         raise Problem("E_ZSTD", f"the frame cannot be decoded: {one_line(error)}", offset) from None
     if len(content) != content_size:
@@ -516,6 +554,9 @@ def check_meta(text: bytes, f: Footer, offset: int) -> None:
 
 # --- lines ------------------------------------------------------------------------------------------------------------
 
+Key = Tuple[str, str, str, str]
+
+
 class Line(NamedTuple):
     """F 6. `head` as parsed, `head_bytes` and `obj` as stored, without the line feed."""
     head: Dict[str, Any]
@@ -523,7 +564,7 @@ class Line(NamedTuple):
     obj: Optional[bytes]
 
     @property
-    def object_key(self) -> Tuple[str, str, str, str]:
+    def object_key(self) -> Key:
         """(group, kind, namespace, name): what an object is, in the order in which states are listed."""
         _, namespace, name, group, kind, _ = self.head["k"]
         return group, kind, namespace, name
@@ -662,7 +703,8 @@ def check_object(line: Line) -> Optional[str]:
         return None
     seq = line.head["seq"]
     try:
-        check_canonical(line.obj, in_order=True)
+        if not is_plainly_canonical(line.obj):
+            check_canonical(line.obj, in_order=True)
     except ValueError as error:
         raise Problem("E_OBJECT", f"seq {seq}: the object: {one_line(error)}") from None
     obj, metadata = object_metadata(line)
@@ -991,8 +1033,37 @@ def show(text: str, to: Any = None) -> None:
     stream.write(text.encode("utf-8", "backslashreplace") + b"\n")
 
 
-def verify(path: str) -> int:
-    """Everything of F 12 with the deep check, O 3 for all neighbours, and that gaps are closed by what names them. 7 if there is a problem."""
+class Facts:
+    """O 4.3, facts 2 and 3. Takes memory for every record: a digest each."""
+
+    def __init__(self) -> None:
+        self.versions: Set[bytes] = set()
+        self.uids: Dict[Key, str] = {}
+
+    def broken_by(self, line: Line) -> Optional[str]:
+        op, seq = line.head["op"], line.head["seq"]
+        if not line.known or "k" not in line.head:
+            return None
+        key, uid = line.object_key, line.head["k"][5]
+        if op in "DX" or op == "N":
+            if self.uids.get(key) == uid or op == "N" and "from" not in line.head:
+                self.uids.pop(key, None)
+            return None
+        version = line.head["rv"] if op == "W" else resource_version(line)
+        digest = hashlib.sha256(repr((key, uid, line.head.get("era", 1), version)).encode("utf-8", "backslashreplace")).digest()[:16]
+        known = digest in self.versions
+        self.versions.add(digest)
+        if known:
+            return f"seq {seq} records a resource version of its object a second time"
+        if "from" in line.head:
+            return None
+        before, self.uids[key] = self.uids.get(key, uid), uid
+        return None if before == uid else f"seq {seq} has a new uid, and no record ended the old one"
+
+
+def verify(path: str, facts: Optional[Facts] = None) -> int:
+    """Everything of F 12 with the deep check, O 3 for all neighbours, that gaps are closed by what names them, and, if asked, O 4.3.
+    7 if there is a problem."""
     problems: List[Problem] = []
     printed, usable = 0, True
     archive: Optional[Archive] = None
@@ -1016,7 +1087,10 @@ def verify(path: str) -> int:
                 ranges[-1][1], ranges[-1][3] = f.last_seq, f.last_time
             elif f.records:
                 ranges.append([f.first_seq, f.last_seq, f.first_time, f.last_time])
-            for line in segment.lines() if f.flags & HAS_GAP else ():
+            for line in segment.lines() if f.flags & HAS_GAP or facts else ():
+                wrong = facts.broken_by(line) if facts else None
+                if wrong:
+                    problems.append(Problem("FACT", wrong, None, f.first_slot))
                 gap = line.head.get("gap") if line.head["op"] == "G" else None
                 if gap and "opened" not in gap:
                     openings.add(line.head["seq"])
@@ -1098,7 +1172,6 @@ class Applied(NamedTuple):
 
 
 EFFECT = {"A": "present", "M": "present", "S": "present", "W": "withheld", "N": "absent"}
-Key = Tuple[str, str, str, str]
 
 
 class Surroundings:
@@ -1386,6 +1459,8 @@ def main(arguments: Optional[List[str]] = None) -> int:
                        ("dump", "print the objects as they were"), ("vectors", "run the vectors of the specification")):
         command = commands.add_parser(name, help=what)
         command.add_argument("directory")
+        if name == "verify":
+            command.add_argument("--facts", action="store_true", help="also check ordering.md 4.3 (facts 2 and 3), in memory for every record")
         if name in ("log", "dump"):
             command.add_argument("--keep-going", action="store_true", help="pass over damaged segments, and say so")
         if name == "dump":
@@ -1394,7 +1469,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
     given = parser.parse_args(arguments)
     try:
         if given.command == "verify":
-            code = verify(given.directory)
+            code = verify(given.directory, Facts() if given.facts else None)
         elif given.command == "log":
             code = log(given.directory, given.keep_going)
         elif given.command == "dump":

@@ -254,6 +254,9 @@ class Segments(unittest.TestCase):
                     names[key]: value.hex() if isinstance(value, bytes) else value for key, value in changed.items()}}).encode() + b"\n"
             self.assertEqual(code_of(one(line, **hooks)), expected, hook({}))
         self.assertEqual(code_of(one(line, signature=b"\1" + bytes(63))), "E_RESERVED")
+        good = one(line)
+        self.assertEqual(code_of(good[:-70] + bytes([good[-70] ^ 1]) + good[-69:]), "E_FOOTER_CHECK")
+        self.assertEqual(code_of(good[:-200] + bytes([good[-200] ^ 1]) + good[-199:]), "E_FOOTER_CHECK")
         self.assertEqual(code_of(one(line)[:-1]), "E_FOOTER_MAGIC")
         self.assertEqual(code_of(one(line) + b"x"), "E_FOOTER_MAGIC")
         self.assertEqual(code_of(bytes(383)), "E_TRUNCATED")
@@ -343,6 +346,28 @@ class Segments(unittest.TestCase):
             self.assertEqual(code_of(data, deep=False), "ok", body[:300])
             self.assertEqual(code_of(data), expected, body[:300])
 
+    def test_the_fast_and_the_exact_check_of_canonical_json_agree(self) -> None:
+        dice, agreed = random.Random(3), 0
+        pieces = ['"a":1', '"b":{}', '"é":[]', '"\\n":-0', '"a\\u0001":1.50', '"\\u000a":1', '"z":[1,"\x7f"]', '"\U0001f600":null', '"\uffff":true', '"c": 1', '"d":1e3',
+                  '"e":0.1', '"f":"\\/"', '"g":NaN', '"h":"\\ud800"', '"i":12345678901234567890123', '"j":[' * 1 + "[]" + "]"]
+        for _ in range(4000):
+            chosen = dice.sample(pieces, dice.randrange(1, 4))
+            data = ("{" + ",".join(sorted(chosen) if dice.random() < 0.7 else chosen) + "}").encode()
+            try:
+                reader.check_canonical(data, in_order=True)
+                exact = True
+            except ValueError:
+                exact = False
+            fast = reader.is_plainly_canonical(data)
+            self.assertTrue(exact or not fast, data)
+            agreed += fast
+        self.assertGreater(agreed, 100)
+
+    def test_a_long_string_of_escapes_is_checked_to_its_end(self) -> None:
+        body = obj("vm", extra=',"n":1e3,"x":"' + "\\n" * 100_000 + '%s"')
+        self.assertEqual(code_of(one([rec(1, "A", body=body % "")])), "ok")
+        self.assertEqual(code_of(one([rec(1, "A", body=body % "\\u0041")])), "E_OBJECT")
+
     def test_no_flipped_bit_and_no_cut_passes_or_raises_something_else(self) -> None:
         data = one([rec(seq, "M", body=obj("vm", str(seq))) for seq in range(1, 5)], cuts=2)
         dice = random.Random(7)
@@ -419,12 +444,23 @@ class Archives(unittest.TestCase):
 
     def test_a_good_archive_verifies_and_leftovers_of_writes_are_no_objects(self) -> None:
         write_archive(self.path, history())
+        self.assertEqual(run("verify", "--facts", self.path)[0], 0)
         with open(self.slot(6) + "#12", "wb") as file:
             file.write(b"half")
         code, out, _ = run("verify", self.path)
         self.assertEqual(code, 0, out)
         self.assertIn("5 of 5 segments found, 2 epochs", out)
         self.assertIn("seqs 1 to 12, 2023-11-14T22:13:20.001000Z to 2023-11-14T22:13:20.012000Z", out)
+
+    def test_facts_that_do_not_hold_are_named_when_asked_for(self) -> None:
+        maker = Maker()
+        write_archive(self.path, {1: maker.segment([]), 2: maker.segment([
+            rec(1, "S", body=obj("vm", "1")), rec(2, "M", body=obj("vm", "1")), rec(3, "A", uid="u2", body=obj("vm", "2", "u2")),
+            rec(4, "D", uid="u2"), rec(5, "A", uid="u3", body=obj("vm", "3", "u3"))])})
+        self.assertEqual(run("verify", self.path)[0], 0)
+        code, out, _ = run("verify", "--facts", self.path)
+        self.assertEqual((code, out.count("FACT 2 -: ")), (7, 2))
+        self.assertRegex(out, "seq 2 records[^$]*seq 3 has a new uid")
 
     def test_an_archive_without_segments_is_whole_and_has_no_state(self) -> None:
         write_archive(self.path, {})
