@@ -118,7 +118,7 @@ impl Call {
             kube::Error::Auth(auth) => ClusterError::Credentials { reason: credentials(auth) },
             _ => match certificate(error) {
                 Some(reason) => ClusterError::Certificate { call, reason },
-                None => ClusterError::Unreachable { call, reason: chain(error) },
+                None => ClusterError::Unreachable { call, reason: network(error) },
             },
         }
     }
@@ -266,21 +266,32 @@ fn certificate(error: &(dyn StdError + 'static)) -> Option<String> {
     let mut current = Some(error);
     for _ in 0..16 {
         let error = current?;
-        let tls = error
-            .downcast_ref::<rustls::Error>()
-            .or_else(|| error.downcast_ref::<std::io::Error>()?.get_ref()?.downcast_ref::<rustls::Error>());
         if let Some(
             tls @ (rustls::Error::InvalidCertificate(_)
             | rustls::Error::NoCertificatesPresented
             | rustls::Error::UnsupportedNameType
             | rustls::Error::AlertReceived(_)),
-        ) = tls
+        ) = error.downcast_ref::<rustls::Error>()
         {
             return Some(tls.to_string());
         }
-        current = error.source();
+        // The source of an I/O error is that of the error in it, which would be passed over.
+        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        current = match inner {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
     }
     None
+}
+
+/// What the network says, without kube's name for the layer that said it.
+fn network(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Service(inner) => chain(inner.as_ref()),
+        kube::Error::HyperError(inner) => chain(inner),
+        other => chain(other),
+    }
 }
 
 /// The causes of an error in one line, each said once.
