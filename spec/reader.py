@@ -234,12 +234,12 @@ def read_identity(data: bytes) -> Dict[str, Any]:
     if data[-1:] != b"\n":
         raise Problem("E_IDENTITY", "archive.json does not end in a line feed")
     identity = parse_object(data[:-1], "E_IDENTITY", "archive.json")
-    version = identity.get("format")
+    version: Any = identity.get("format")
     if not isinstance(version, dict) or not is_integer(version.get("major")) or not is_integer(version.get("minor")):
         raise Problem("E_IDENTITY", "archive.json has no format version")
     if (version["major"], version["minor"]) != (0, 1):
         raise Problem("E_VERSION", f"format {version['major']}.{version['minor']} is not known, only 0.1")
-    features = identity.get("features")
+    features: Any = identity.get("features")
     for kind in ("read", "write", "maintain"):
         names = features.get(kind) if isinstance(features, dict) else None
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
@@ -365,7 +365,7 @@ def decode_frame(frame: memoryview, content_size: int, offset: int) -> bytes:
     def refuse(why: str) -> NoReturn:
         raise Problem("E_ZSTD", why, offset)
 
-    if len(frame) < 6 or frame[:4] != b"\x28\xb5\x2f\xfd":
+    if len(frame) < 6 or bytes(frame[:4]) != b"\x28\xb5\x2f\xfd":
         refuse("not a zstd frame")
     descriptor = frame[4]
     size_flag, single = descriptor >> 6, bool(descriptor & 0x20)
@@ -501,12 +501,12 @@ def read_public(data: memoryview, footer: Footer) -> ResumeMap:
 
     demand(len(frame) >= PUBLIC_HEAD and struct.unpack_from("<I", frame)[0] == 0x184D2A5C, "there is no public frame after the body")
     demand(struct.unpack_from("<I", frame, 4)[0] == len(frame) - 8, "the public frame does not end where the footer begins")
-    demand(frame[8:16] == b"KVBPUB01", "the public frame has another magic")
+    demand(bytes(frame[8:16]) == b"KVBPUB01", "the public frame has another magic")
     demand(len(frame) - PUBLIC_HEAD <= MAX_PUBLIC, "the resume map is larger than 16 MiB", "E_LIMIT")
     text = bytes(frame[PUBLIC_HEAD:])
     demand(hashlib.sha256(text).digest() == frame[16:48], "the resume map does not match its hash")
     public = parse_object(text, "E_PUBLIC", "the resume map")
-    complete, listed = public.get("complete"), public.get("entries")
+    complete, listed = public.get("complete"), public.get("entries")  # type: Any, Any
     demand(isinstance(complete, bool) and isinstance(listed, list), "the resume map lacks complete or entries")
     demand(complete or footer.first_slot % 64 != 0, "the resume map of a slot that is a multiple of 64 is not complete")
     entries: Dict[Tuple[str, str, str], Dict[str, Any]] = {}
@@ -608,7 +608,7 @@ def check_line(line: Line) -> None:
         if not good:
             raise Problem(code, sentence)
 
-    seq, t = head.get("seq"), head.get("t")
+    seq, t = head.get("seq"), head.get("t")  # type: Any, Any
     demand(is_integer(seq) and 0 < seq <= MAX_NUMBER, "a line has no proper seq")
     demand(is_integer(t), "a line has no proper t")
     demand(isinstance(op, str) and len(op) == 1, "a line has no proper op")
@@ -903,7 +903,7 @@ def salvage(data: bytes, slot: int) -> Optional[str]:
         frames = read_index(view, footer)
     except Problem:
         return None
-    good, bad = [], []
+    good, bad = [], []  # type: List[str], List[str]
     for frame in frames:
         whole = hashlib.sha256(view[frame.offset:frame.offset + frame.length]).digest() == frame.sha256
         if frame.records:
@@ -1359,7 +1359,7 @@ def report(around: Surroundings, objects: Dict[Key, Applied], problems: List[Pro
                 for key in sorted(objects, key=sort_key) if objects[key].state == state]
 
     resources = around.proven()
-    facts = {"time": format_time(around.target.time) if is_time(around.target.time) else None, "seq": around.seq,
+    facts: Dict[str, Any] = {"time": format_time(around.target.time) if is_time(around.target.time) else None, "seq": around.seq,
              "watermark": format_time(around.watermark), "absent": listed("absent"), "withheld": listed("withheld"),
              "resources": resources, "gaps": around.covering(), "late": around.late,
              "passedOver": [str(problem) for problem in problems]}

@@ -496,6 +496,43 @@ class Archives(unittest.TestCase):
         for at in ("2000-01-01T00:00:00Z", "seq:0", "seq:13", "yesterday", "2023-13-01T00:00:00Z"):
             self.assertEqual(run("dump", self.path, "--at", at)[:2], (1, ""), at)
 
+    def test_state_is_that_of_the_definition_for_random_histories(self) -> None:
+        """ordering.md 4.1 word by word, with all records in memory, against the three passes of the reader."""
+        effects = {"A": "present", "M": "present", "S": "present", "W": "withheld", "N": "absent"}
+        for seed in range(25):
+            dice, maker, records = random.Random(seed), Maker(), []
+            segments = {1: maker.segment([])}
+            for slot in range(2, 6):
+                lines = []
+                for _ in range(dice.randrange(1, 8)):
+                    seq, op, name, uid = len(records) + 1, dice.choice("AMSWNDXDX"), dice.choice("ab"), dice.choice(("u1", "u2"))
+                    uid = "" if op == "N" else uid
+                    more: Dict[str, Any] = {"reason": "r"} if op in "WX" else {}
+                    if op in "AMSN" and seq > 1 and dice.random() < 0.4:
+                        more["from_"] = dice.randrange(1, seq)
+                    if op == "W":
+                        more["rv"] = str(seq)
+                    lines.append(rec(seq, op, name, uid, obj(name, str(seq), uid) if op in "AMS" else None, **more))
+                    records.append((more.get("from_", seq), seq, op, name, uid))
+                segments[slot] = maker.segment(lines)
+            self.path += "x"
+            write_archive(self.path, segments)
+            for at in range(1, len(records) + 1):
+                state: Dict[str, Tuple[str, int, str]] = {}
+                for counts, seq, op, name, uid in sorted(records):
+                    if counts > at:
+                        continue
+                    if op in effects:
+                        state[name] = (effects[op], seq, uid)
+                    elif name in state and state[name][2] == uid:
+                        del state[name]
+                code, out, err = run("dump", self.path, "--at", f"seq:{at}", "--explain")
+                self.assertEqual(code, 0, err)
+                facts = json.loads(err)
+                found = {("present", line["name"], line["seq"]) for line in map(json.loads, out.splitlines())}
+                found |= {(kind, item["name"], item["seq"]) for kind in ("withheld", "absent") for item in facts[kind]}
+                self.assertEqual(found, {(what, name, seq) for name, (what, seq, _) in state.items()}, (seed, at))
+
     def test_what_is_uncertain_is_said(self) -> None:
         write_archive(self.path, history())
 
