@@ -98,7 +98,8 @@ pub(crate) fn decide(
         Choice::Clear => None,
         Choice::Keep | Choice::Regenerate => seen.clone(),
     };
-    identity.new_uuid = seen.is_some() && after.as_ref().map(|text| text.to_lowercase()) != seen.map(|text| text.to_lowercase());
+    identity.new_uuid =
+        seen.is_some() && after.as_ref().map(|text| text.to_lowercase()) != seen.map(|text| text.to_lowercase());
     if after != uuid {
         identity.mutations.push(Mutation::FirmwareUuid { to: after.clone() });
     }
@@ -131,7 +132,8 @@ impl Machine<'_> {
             IdentityPolicy::Clear => Choice::Clear,
             IdentityPolicy::Regenerate => Choice::Regenerate,
             IdentityPolicy::Map(map) => {
-                let name = interface.map_or_else(|| self.from.name.clone(), |name| format!("{}/{name}", self.from.name));
+                let name =
+                    interface.map_or_else(|| self.from.name.clone(), |name| format!("{}/{name}", self.from.name));
                 let full = format!("{}/{name}", self.from.namespace);
                 map.get(&full).or_else(|| map.get(&name)).map_or(auto, |value| Choice::Value(value))
             }

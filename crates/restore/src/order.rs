@@ -25,7 +25,9 @@ pub(crate) fn arrange(steps: &mut [Step]) {
             _ => object,
         };
     }
-    steps.sort_by(|a, b| (a.wave, a.action, &a.key, &a.from, &a.owner).cmp(&(b.wave, b.action, &b.key, &b.from, &b.owner)));
+    steps.sort_by(|a, b| {
+        (a.wave, a.action, &a.key, &a.from, &a.owner).cmp(&(b.wave, b.action, &b.key, &b.from, &b.owner))
+    });
     for (id, step) in (1..).zip(steps) {
         step.id = id;
     }

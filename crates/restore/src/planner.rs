@@ -18,8 +18,8 @@ use crate::{
     options::{IdentityPolicy, PlanRequest},
     order,
     plan::{
-        API_VERSION, Action, DataSource, IdentityField, IdentityRow, Refusal, RefusalKind, RestorePlan, Step, Summary, TargetRef,
-        VolumePlan, Warning,
+        API_VERSION, Action, DataSource, IdentityField, IdentityRow, Refusal, RefusalKind, RestorePlan, Step, Summary,
+        TargetRef, VolumePlan, Warning,
     },
     survey::Survey,
     view::TargetView,
@@ -176,7 +176,9 @@ impl Draft<'_> {
         for row in self.out.identities.clone().iter().filter(|row| !row.also_used_by.is_empty()) {
             let users = row.also_used_by.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
             let (what, policy) = match row.field {
-                IdentityField::Mac => (format!("MAC address {} (interface {})", row.after, row.interface), &self.request.mutations.mac),
+                IdentityField::Mac => {
+                    (format!("MAC address {} (interface {})", row.after, row.interface), &self.request.mutations.mac)
+                }
                 IdentityField::Serial => (format!("serial {}", row.after), &self.request.mutations.serial),
                 IdentityField::FirmwareUuid => (format!("UUID {}", row.after), &self.request.mutations.firmware_uuid),
             };
@@ -208,7 +210,8 @@ impl Draft<'_> {
             self.out.warnings.push(Warning { key: None, message: message.clone() });
         }
         if let Some(reason) = &self.view.identities_unread {
-            let message = format!("identities of the target's machines could not be read, so collisions may go unseen: {reason}");
+            let message =
+                format!("identities of the target's machines could not be read, so collisions may go unseen: {reason}");
             self.out.warnings.push(Warning { key: None, message });
         }
         let pools: Vec<ObjectKey> = self
@@ -219,13 +222,17 @@ impl Draft<'_> {
             .map(|step| step.key.clone())
             .collect();
         for pool in pools {
-            self.warn(&pool, "the pool may make further machines before it owns the restored ones; look at its replicas");
+            self.warn(
+                &pool,
+                "the pool may make further machines before it owns the restored ones; look at its replicas",
+            );
         }
     }
 
     /// Tells what a claim's decision says, in the captured machine's terms.
     fn source_of_state(&self, vm: &ObjectKey) -> Option<DataSource> {
-        let state = self.claims.uses.iter().find(|one| one.vm.as_ref() == Some(vm) && one.volume == "persistent-state")?;
+        let state =
+            self.claims.uses.iter().find(|one| one.vm.as_ref() == Some(vm) && one.volume == "persistent-state")?;
         self.claims.of(&state.claim).map(|decision| decision.source)
     }
 }

@@ -46,7 +46,11 @@ pub(crate) fn make(captured: &Value, mutations: &[Mutation]) -> (Value, Vec<Appl
     let mut object = captured.clone();
     let rules = graph::sanitise(&mut object)
         .into_iter()
-        .map(|applied| AppliedRule { rule: applied.rule.to_owned(), path: applied.path, reason: applied.reason.to_owned() })
+        .map(|applied| AppliedRule {
+            rule: applied.rule.to_owned(),
+            path: applied.path,
+            reason: applied.reason.to_owned(),
+        })
         .collect();
     mutations.iter().for_each(|mutation| mutation.apply(&mut object));
     (object, rules)

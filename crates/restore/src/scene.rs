@@ -39,6 +39,14 @@ pub(crate) fn served() -> Vec<ServedKind> {
     graph::kinds().iter().map(kind).collect()
 }
 
+impl std::fmt::Debug for Scene {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let live: Vec<String> = self.live.iter().filter_map(graph::key).map(|key| key.to_string()).collect();
+        let captured: Vec<String> = self.world.keys().map(ToString::to_string).collect();
+        write!(f, "captured {captured:?} live {live:?} {:?}", self.request)
+    }
+}
+
 impl Scene {
     /// Captured objects; the namespace `prod` is captured and live as well. Nothing else is live.
     pub(crate) fn captured(objects: impl IntoIterator<Item = Build>) -> Self {
@@ -54,7 +62,8 @@ impl Scene {
     }
 
     pub(crate) fn roots(mut self, roots: &[&str]) -> Self {
-        self.request.selection = Selection { roots: roots.iter().map(|text| key(text)).collect(), ..Selection::default() };
+        self.request.selection =
+            Selection { roots: roots.iter().map(|text| key(text)).collect(), ..Selection::default() };
         self
     }
 
@@ -70,9 +79,10 @@ impl Scene {
             let seen = live(&key).map_or(Seen::Absent, |object| Seen::Present(object.clone()));
             (key, seen)
         };
-        let identities = self.live.iter().flat_map(|object| {
-            graph::key(object).map_or_else(Vec::new, |key| identity::in_use(&key, object))
-        });
+        let identities = self
+            .live
+            .iter()
+            .flat_map(|object| graph::key(object).map_or_else(Vec::new, |key| identity::in_use(&key, object)));
         Ok(TargetView {
             cluster: "cluster-1".to_owned(),
             server: "v1.36.3".to_owned(),
@@ -122,7 +132,8 @@ pub(crate) fn place(plan: &RestorePlan, wanted: Action, text: &str) -> u32 {
 
 /// Shows a plan in a few lines.
 pub(crate) fn shown(plan: &RestorePlan) -> String {
-    let steps = plan.steps.iter().map(|step| format!("{} {} {} {:?}", step.id, step.action.text(), step.key, step.notes));
+    let steps =
+        plan.steps.iter().map(|step| format!("{} {} {} {:?}", step.id, step.action.text(), step.key, step.notes));
     let refusals = plan.refusals.iter().map(|refusal| format!("REFUSED {:?} {}", refusal.kind, refusal.message));
     let warnings = plan.warnings.iter().map(|warning| format!("WARNING {}", warning.message));
     steps.chain(refusals).chain(warnings).collect::<Vec<_>>().join("\n")

@@ -246,9 +246,12 @@ fn with_live_claim(facts: &Facts, live: &LiveClaim) -> Decision {
     if live.volume.is_empty() {
         return match captured {
             Some("") => keep("neither the captured nor the live claim is bound: there is no data yet"),
-            _ if facts.policy == VolumePolicy::Blank => {
-                Decision::new(DataSource::Blank, Fate::Keep, data_volume, "the live claim is not bound yet: an empty disk")
-            }
+            _ if facts.policy == VolumePolicy::Blank => Decision::new(
+                DataSource::Blank,
+                Fate::Keep,
+                data_volume,
+                "the live claim is not bound yet: an empty disk",
+            ),
             _ if facts.policy == VolumePolicy::Reimport
                 && facts.live_data_volume.is_some_and(|live| !live.succeeded) =>
             {
@@ -313,11 +316,7 @@ fn without_objects(facts: &Facts) -> Decision {
 }
 
 /// There was data, and there is no live claim.
-fn with_lost_data(
-    facts: &Facts,
-    claim: Option<&CapturedClaim>,
-    data_volume: Option<&CapturedDataVolume>,
-) -> Decision {
+fn with_lost_data(facts: &Facts, claim: Option<&CapturedClaim>, data_volume: Option<&CapturedDataVolume>) -> Decision {
     let source = data_volume.map(|data_volume| data_volume.source).or(facts.template);
     let state = facts.role == Role::MachineState;
     match facts.policy {

@@ -58,9 +58,11 @@ impl World {
         }
         for proof in &state.proofs {
             let entry = &proof.entry;
-            let live = entry.state == ProofState::Live && proof.current && proof.since.is_some_and(|since| since <= state.t);
+            let live =
+                entry.state == ProofState::Live && proof.current && proof.since.is_some_and(|since| since <= state.t);
             let gap = state.gaps.iter().any(|gap| gap.gap.resource == entry.id && gap.gap.object.is_none());
-            let by_name = graph::kind_row(&entry.id.group, &entry.kind).is_none_or(|row| row.capture == Capture::ByName);
+            let by_name =
+                graph::kind_row(&entry.id.group, &entry.kind).is_none_or(|row| row.capture == Capture::ByName);
             if !by_name && !gap && (live || proof.covers(state.t)) {
                 world.complete.insert((entry.id.group.clone(), entry.kind.clone(), entry.id.scope.clone()));
             }
@@ -114,7 +116,8 @@ impl World {
     /// Marks a kind as not proven: what is not held of it may have existed.
     #[must_use]
     pub fn with_unproven(mut self, group: &str, kind: &str) -> Self {
-        self.complete.retain(|(known_group, known_kind, _)| (known_group.as_str(), known_kind.as_str()) != (group, kind));
+        self.complete
+            .retain(|(known_group, known_kind, _)| (known_group.as_str(), known_kind.as_str()) != (group, kind));
         self
     }
 
@@ -171,7 +174,9 @@ impl Content {
 impl graph::World for World {
     fn get(&self, key: &ObjectKey) -> Presence<'_> {
         match self.objects.get(key) {
-            Some(Held { content: Content::Object { .. }, .. }) => self.value(key).map_or(Presence::Unknown, Presence::Present),
+            Some(Held { content: Content::Object { .. }, .. }) => {
+                self.value(key).map_or(Presence::Unknown, Presence::Present)
+            }
             Some(Held { content: Content::Absent, .. }) => Presence::Absent,
             Some(Held { content: Content::Withheld, .. }) => Presence::Withheld,
             None => {
@@ -186,10 +191,6 @@ impl graph::World for World {
         let (group, kind, namespace) = target.place();
         let place = (group.to_owned(), kind.to_owned(), namespace.to_owned());
         let candidates = self.by_kind.get(&place).map_or(&[][..], Vec::as_slice);
-        candidates
-            .iter()
-            .filter(|key| self.value(key).is_some_and(|object| target.matches(object)))
-            .cloned()
-            .collect()
+        candidates.iter().filter(|key| self.value(key).is_some_and(|object| target.matches(object))).cloned().collect()
     }
 }

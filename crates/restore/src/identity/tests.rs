@@ -92,7 +92,8 @@ fn clear_removes_and_map_sets_and_what_is_not_mapped_is_as_under_auto() {
 #[test]
 fn an_address_of_a_group_or_of_another_length_is_refused() {
     for mac in ["01:00:00:00:00:01", "02:00:00:00:00", "02:00:00:00:00:0g", "020000000001"] {
-        let map = Mutations { mac: IdentityPolicy::Map([("web/default".into(), mac.into())].into()), ..Mutations::default() };
+        let map =
+            Mutations { mac: IdentityPolicy::Map([("web/default".into(), mac.into())].into()), ..Mutations::default() };
         let decided = decide(&key("prod"), &key("prod"), &vm(), &map, &mut Taken::default());
         assert!(decided.is_err(), "{mac}");
     }

@@ -52,7 +52,11 @@ impl Draft<'_> {
             if live {
                 self.note(key, Action::Keep, "it exists and stays as it is");
             } else if key.kind == "PersistentVolume" {
-                self.note(key, Action::Skip, "volume: a provisioner makes volumes; see `volumes` for where data comes from");
+                self.note(
+                    key,
+                    Action::Skip,
+                    "volume: a provisioner makes volumes; see `volumes` for where data comes from",
+                );
             } else {
                 self.note(key, Action::Skip, "snapshot: one made now would hold today's data, not the captured data");
             }
@@ -83,7 +87,11 @@ impl Draft<'_> {
             return self.write(key, Vec::new(), false);
         }
         if self.survey.is_needed(key) && !self.request.allow_missing {
-            self.note(key, Action::Refuse, "the target lacks it, and objects without a namespace are created only on request");
+            self.note(
+                key,
+                Action::Refuse,
+                "the target lacks it, and objects without a namespace are created only on request",
+            );
             self.refuse(
                 RefusalKind::MissingPrerequisite,
                 &place,
@@ -98,7 +106,8 @@ impl Draft<'_> {
 
     pub(super) fn refuse_namespace(&mut self, place: &ObjectKey) {
         let message = format!("the target has no namespace {}", place.name);
-        let hint = "Add --create-namespace to create it with its captured labels and annotations, or create it yourself.";
+        let hint =
+            "Add --create-namespace to create it with its captured labels and annotations, or create it yourself.";
         self.refuse(RefusalKind::MissingNamespace, place, message, hint);
     }
 
@@ -223,7 +232,10 @@ impl Draft<'_> {
             self.refuse(RefusalKind::BeingDeleted, place, message, "Wait until it is gone, then plan again.");
             return Ok(None);
         }
-        let paths = conflict::compare(object, live);
+        // What a live machine without a UUID shows to its guest is the one derived from its name.
+        let mut seen = live.clone();
+        graph::mutate::fill_legacy_firmware_uuid(&mut seen, &place.name);
+        let paths = conflict::compare(object, &seen);
         let mut decided = Decided::new(self.step(key), Action::Unchanged);
         decided.power = PowerOf::Object;
         decided.step.live = Some(live_ref(live, true)?);
@@ -243,7 +255,8 @@ impl Draft<'_> {
             OnConflict::Fail => {
                 self.note(key, Action::Refuse, format!("it exists and {differs}"));
                 let message = format!("{place} exists and {differs}");
-                let hint = "Choose --on-conflict=skip to leave it, or --on-conflict=replace to bring back the captured state.";
+                let hint =
+                    "Choose --on-conflict=skip to leave it, or --on-conflict=replace to bring back the captured state.";
                 self.refuse(RefusalKind::Conflict, place, message, hint);
                 return Ok(None);
             }
@@ -257,7 +270,12 @@ impl Draft<'_> {
             }
             self.note(key, Action::Refuse, format!("{path} differs and cannot be changed"));
             let message = format!("{place}: {path} differs and cannot be changed in place");
-            self.refuse(RefusalKind::Immutable, place, message, "Choose --on-conflict=skip, or delete the object yourself.");
+            self.refuse(
+                RefusalKind::Immutable,
+                place,
+                message,
+                "Choose --on-conflict=skip, or delete the object yourself.",
+            );
             return Ok(None);
         }
         decided.action = Action::Replace;

@@ -28,7 +28,9 @@ impl Draft<'_> {
                     .find_map(|key| self.out.steps.iter().find(|step| step.from == key && step.action.of_object()));
                 // A reference to an earlier object of that name was dead when it was captured.
                 let alive = |owner: &&Step| {
-                    self.world.value(&owner.from).is_some_and(|held| text(held, "metadata.uid") == text(reference, "uid"))
+                    self.world
+                        .value(&owner.from)
+                        .is_some_and(|held| text(held, "metadata.uid") == text(reference, "uid"))
                 };
                 if let Some(owner) = owner.filter(alive).filter(|owner| self.needs_repair(step, owner)) {
                     repairs.push((step.from.clone(), owner.key.clone()));
@@ -52,7 +54,9 @@ impl Draft<'_> {
             Action::Create | Action::Recreate => there,
             Action::Unchanged | Action::Keep | Action::Replace => {
                 let owned = self.view.live(&object.key).is_some_and(|live| {
-                    list(live, "metadata.ownerReferences").iter().any(|reference| text(reference, "name") == owner.key.name)
+                    list(live, "metadata.ownerReferences")
+                        .iter()
+                        .any(|reference| text(reference, "name") == owner.key.name)
                 });
                 let adopted = matches!(object.key.kind.as_str(), "PersistentVolumeClaim" | "DataVolume");
                 there && !owned && !adopted

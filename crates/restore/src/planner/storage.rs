@@ -125,7 +125,8 @@ impl Draft<'_> {
         step.action = Action::ReleaseVolume;
         step.source = None;
         step.owner = Some(self.places.of(claim));
-        step.live = self.view.live(volume).map(|live| LiveRef { uid: text(live, "metadata.uid").to_owned(), digest: None });
+        step.live =
+            self.view.live(volume).map(|live| LiveRef { uid: text(live, "metadata.uid").to_owned(), digest: None });
         step.notes.push("its claim reference loses the uid of the claim that is gone".to_owned());
         self.out.steps.push(step);
     }
@@ -141,13 +142,18 @@ impl Draft<'_> {
         } else if key.is("cdi.kubevirt.io", "DataVolume") {
             let adopts = self.claims.of_data_volume(self.world, key).is_some_and(|one| one.data_volume == Fate::Adopt);
             if !adopts {
-                classes.extend(["spec.storage.storageClassName", "spec.pvc.storageClassName"].map(|path| text(object, path)));
+                classes.extend(
+                    ["spec.storage.storageClassName", "spec.pvc.storageClassName"].map(|path| text(object, path)),
+                );
             }
         } else {
             for template in list(object, "spec.dataVolumeTemplates") {
-                let claim = ObjectKey::new("", "PersistentVolumeClaim", &key.namespace, text(template, "metadata.name"));
+                let claim =
+                    ObjectKey::new("", "PersistentVolumeClaim", &key.namespace, text(template, "metadata.name"));
                 if self.claims.of(&claim).is_some_and(|one| one.source == DataSource::Reimport) {
-                    classes.extend(["spec.storage.storageClassName", "spec.pvc.storageClassName"].map(|path| text(template, path)));
+                    classes.extend(
+                        ["spec.storage.storageClassName", "spec.pvc.storageClassName"].map(|path| text(template, path)),
+                    );
                 }
             }
         }

@@ -9,14 +9,14 @@ use vmrewind_graph::{Graph, NodePresence, Presence, Strength, World as _};
 use vmrewind_model::ObjectKey;
 
 use super::{
-    Captured, CapturedClaim, CapturedDataVolume, Decision, Facts, ImportSource, LiveClaim, LiveDataVolume, LiveVolume, Role,
-    decide,
+    Captured, CapturedClaim, CapturedDataVolume, Decision, Facts, ImportSource, LiveClaim, LiveDataVolume, LiveVolume,
+    Role, decide,
 };
 use crate::{
     error::RestoreError,
     json::{at, is_deleting, list, machine_path, text},
     namespace::Places,
-    options::{Volumes, VolumePolicy},
+    options::{VolumePolicy, Volumes},
     view::TargetView,
     world::World,
 };
@@ -116,7 +116,9 @@ fn claim_name<'a>(world: &'a World, data_volume: &'a ObjectKey) -> &'a str {
 
 fn claim_of(world: &World, namespace: &str, volume: &Value) -> Option<(String, Use)> {
     let named = |path: &str| Some(text(volume, path)).filter(|name| !name.is_empty());
-    if let Some(name) = named("persistentVolumeClaim.claimName").or_else(|| named("ephemeral.persistentVolumeClaim.claimName")) {
+    if let Some(name) =
+        named("persistentVolumeClaim.claimName").or_else(|| named("ephemeral.persistentVolumeClaim.claimName"))
+    {
         return Some((name.to_owned(), Use::Disk));
     }
     if let Some(name) = named("dataVolume.name") {
@@ -236,7 +238,11 @@ fn captured<T>(world: &World, key: &ObjectKey, read: impl Fn(&Value) -> T) -> Ca
 /// Reads what a DataVolume (or a template of one) imports.
 pub(crate) fn import_source(data_volume: &Value) -> ImportSource {
     let has = |path: &str| at(data_volume, path).is_some_and(|value| !value.is_null());
-    if has("spec.sourceRef") || has("spec.storage.dataSourceRef") || has("spec.pvc.dataSourceRef") || has("spec.pvc.dataSource") {
+    if has("spec.sourceRef")
+        || has("spec.storage.dataSourceRef")
+        || has("spec.pvc.dataSourceRef")
+        || has("spec.pvc.dataSource")
+    {
         return ImportSource::Fetch;
     }
     let source = at(data_volume, "spec.source").and_then(Value::as_object);

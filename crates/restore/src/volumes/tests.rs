@@ -31,7 +31,10 @@ fn a_succeeded_data_volume_whose_claim_is_gone_is_refused_until_the_user_chooses
     let hint = decision.hint.expect("a way out");
     assert!(hint.contains("reimport") && hint.contains("blank") && !hint.contains("rebind"), "{hint}");
     let decision = decide(&Facts { policy: VolumePolicy::Reimport, ..lost() });
-    assert_eq!((decision.source, decision.claim, decision.data_volume), (DataSource::Reimport, Fate::Import, Fate::Import));
+    assert_eq!(
+        (decision.source, decision.claim, decision.data_volume),
+        (DataSource::Reimport, Fate::Import, Fate::Import)
+    );
     assert!(decision.warning.expect("a warning").contains("lost"));
     let decision = decide(&Facts { policy: VolumePolicy::Blank, ..lost() });
     assert_eq!((decision.source, decision.claim, decision.data_volume), (DataSource::Blank, Fate::Empty, Fate::Adopt));
@@ -83,7 +86,10 @@ fn a_machine_that_had_no_disk_yet_gets_one_from_its_template_with_a_warning() {
 #[test]
 fn an_unfinished_import_starts_again_and_its_claim_is_not_restored() {
     let decision = decide(&Facts { data_volume: held_data_volume(false), ..lost() });
-    assert_eq!((decision.source, decision.claim, decision.data_volume), (DataSource::Reimport, Fate::Import, Fate::Import));
+    assert_eq!(
+        (decision.source, decision.claim, decision.data_volume),
+        (DataSource::Reimport, Fate::Import, Fate::Import)
+    );
 }
 
 #[test]
@@ -140,11 +146,9 @@ fn a_live_claim_is_never_deleted_whatever_the_policy() {
 
 #[test]
 fn a_live_claim_without_data_is_refused() {
-    for live in [
-        bound(""),
-        LiveClaim { deleting: true, ..bound("pv-1") },
-        LiveClaim { lost: true, ..LiveClaim::default() },
-    ] {
+    for live in
+        [bound(""), LiveClaim { deleting: true, ..bound("pv-1") }, LiveClaim { lost: true, ..LiveClaim::default() }]
+    {
         assert_eq!(decide(&Facts { live_claim: Some(live.clone()), ..lost() }).source, DataSource::None, "{live:?}");
     }
 }

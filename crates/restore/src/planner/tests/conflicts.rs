@@ -9,14 +9,21 @@ fn changed() -> Build {
 }
 
 fn scene(on_conflict: OnConflict) -> Scene {
-    Scene::captured([vm("web")]).live([changed()]).roots(&["VirtualMachine/web"]).request(|request| request.on_conflict = on_conflict)
+    Scene::captured([vm("web")])
+        .live([changed()])
+        .roots(&["VirtualMachine/web"])
+        .request(|request| request.on_conflict = on_conflict)
 }
 
 #[test]
 fn what_differs_is_refused_by_default_and_the_paths_are_named() {
     let plan = scene(OnConflict::Fail).plan();
     assert_eq!(refusals(&plan), [RefusalKind::Conflict]);
-    assert!(plan.refusals[0].message.contains("spec.template.spec.domain.memory.guest"), "{}", plan.refusals[0].message);
+    assert!(
+        plan.refusals[0].message.contains("spec.template.spec.domain.memory.guest"),
+        "{}",
+        plan.refusals[0].message
+    );
     let error = plan.check_refusals().expect_err("refused");
     assert_eq!(error.kind(), crate::ErrorKind::Conflict);
     assert!(error.hint().expect("a hint").contains("--on-conflict"));
@@ -66,7 +73,9 @@ fn a_field_that_cannot_be_changed_is_refused_and_a_revision_is_made_anew() {
         .roots(&["VirtualMachine/web"])
         .request(|request| request.on_conflict = OnConflict::Replace);
     assert_eq!(refusals(&scene.plan()), [RefusalKind::Immutable]);
-    let machine = vm("web").with_instancetype("VirtualMachineInstancetype", "small").with_revision_in_status("instancetype", "r1");
+    let machine = vm("web")
+        .with_instancetype("VirtualMachineInstancetype", "small")
+        .with_revision_in_status("instancetype", "r1");
     let scene = Scene::captured([revision("r1", &machine), machine.clone()])
         .live([revision("r1", &machine).set("data.spec.cpu.guest", 9)])
         .roots(&["VirtualMachine/web"])
@@ -76,7 +85,9 @@ fn a_field_that_cannot_be_changed_is_refused_and_a_revision_is_made_anew() {
 
 #[test]
 fn what_is_only_good_to_have_is_never_a_conflict() {
-    let machine = vm("web").with_instancetype("VirtualMachineInstancetype", "small").with_revision_in_status("instancetype", "r1");
+    let machine = vm("web")
+        .with_instancetype("VirtualMachineInstancetype", "small")
+        .with_revision_in_status("instancetype", "r1");
     let small = vmrewind_testkit::build::instancetype("small");
     let scene = Scene::captured([revision("r1", &machine), machine, small.clone()])
         .live([small.set("spec.cpu.guest", 64)])
@@ -88,7 +99,10 @@ fn what_is_only_good_to_have_is_never_a_conflict() {
 
 #[test]
 fn what_is_being_deleted_must_be_waited_for() {
-    let plan = Scene::captured([vm("web")]).live([vm("web").deleting_since("2026-01-01T00:00:00Z")]).roots(&["VirtualMachine/web"]).plan();
+    let plan = Scene::captured([vm("web")])
+        .live([vm("web").deleting_since("2026-01-01T00:00:00Z")])
+        .roots(&["VirtualMachine/web"])
+        .plan();
     assert_eq!(refusals(&plan), [RefusalKind::BeingDeleted]);
 }
 

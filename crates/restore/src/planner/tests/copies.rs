@@ -6,7 +6,10 @@ use super::*;
 
 fn copy() -> Scene {
     let mut objects = web();
-    objects[0] = objects[0].clone().with_pod_network("02:00:00:00:00:01").with_firmware("5d307ca9-b3ef-428c-8861-06e72d69f223", "S1");
+    objects[0] = objects[0]
+        .clone()
+        .with_pod_network("02:00:00:00:00:01")
+        .with_firmware("5d307ca9-b3ef-428c-8861-06e72d69f223", "S1");
     Scene::captured(objects).live([storage_class("fast")]).roots(&["VirtualMachine/web"]).request(|request| {
         request.mutations.namespace_map.insert("prod".into(), "dr".into());
         request.mutations.volumes = "reimport".parse().expect("valid");
@@ -23,8 +26,8 @@ fn a_copy_lands_in_its_namespace_which_is_created_first_with_the_captured_labels
     assert_eq!((first.action, first.key.to_string().as_str()), (Action::Create, "Namespace/dr"));
     let object = realise(&scene.world, first).expect("realised").expect("an object");
     assert_eq!(object["metadata"], json!({"name": "dr", "labels": {"team": "a"}}));
-    let written = plan.writes().filter(|step| !step.key.namespace.is_empty());
-    assert!(written.clone().count() > 3 && written.clone().all(|step| step.key.namespace == "dr"));
+    let written: Vec<_> = plan.writes().filter(|step| !step.key.namespace.is_empty()).collect();
+    assert!(written.len() > 3 && written.iter().all(|step| step.key.namespace == "dr"));
     for step in written {
         let Some(object) = realise(&scene.world, step).expect("realised") else { continue };
         assert_eq!(object["metadata"]["namespace"], "dr");
@@ -50,7 +53,8 @@ fn a_copy_gets_new_identities_and_the_original_keeps_its_own() {
     let reseeded = copy().request(|request| request.mutations.seed = "2".into()).plan();
     assert_ne!(plan.identities, reseeded.identities);
     let kept = copy().request(|request| {
-        for policy in [&mut request.mutations.mac, &mut request.mutations.serial, &mut request.mutations.firmware_uuid] {
+        for policy in [&mut request.mutations.mac, &mut request.mutations.serial, &mut request.mutations.firmware_uuid]
+        {
             *policy = IdentityPolicy::Keep;
         }
     });
@@ -59,7 +63,10 @@ fn a_copy_gets_new_identities_and_the_original_keeps_its_own() {
 
 #[test]
 fn a_copy_cannot_take_the_originals_disk() {
-    let plan = copy().live([pvc("web-root"), pv("web-root")]).request(|request| request.mutations.volumes = "keep".parse().expect("valid")).plan();
+    let plan = copy()
+        .live([pvc("web-root"), pv("web-root")])
+        .request(|request| request.mutations.volumes = "keep".parse().expect("valid"))
+        .plan();
     assert!(refusals(&plan).contains(&RefusalKind::VolumeData));
 }
 
@@ -76,7 +83,12 @@ fn references_into_the_mapped_namespace_are_rewritten_and_others_stay() {
     let plan = scene.plan();
     assert!(plan.refusals.is_empty(), "{}", shown(&plan));
     let object = realise(&scene.world, step_of(&plan, "VirtualMachine/web")).expect("realised").expect("an object");
-    let networks: Vec<_> = object["spec"]["template"]["spec"]["networks"].as_array().expect("a list").iter().map(|network| network["multus"]["networkName"].clone()).collect();
+    let networks: Vec<_> = object["spec"]["template"]["spec"]["networks"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|network| network["multus"]["networkName"].clone())
+        .collect();
     assert_eq!(networks, [json!("dr/net1"), json!("shared/net2")]);
     assert_eq!(step_of(&plan, "NetworkAttachmentDefinition/net1").key.namespace, "dr");
 }

@@ -15,7 +15,11 @@ fn volumes(scene: Scene, policy: &str) -> RestorePlan {
 #[test]
 fn a_lone_data_volume_and_its_claim_are_restored_without_an_import() {
     let disk = dv("d1");
-    let scene = || Scene::captured([pvc("d1").owned_by(&disk), disk.clone()]).live([pvc("d1"), storage_class("fast")]).roots(&["DataVolume/d1"]);
+    let scene = || {
+        Scene::captured([pvc("d1").owned_by(&disk), disk.clone()])
+            .live([pvc("d1"), storage_class("fast")])
+            .roots(&["DataVolume/d1"])
+    };
     let plan = scene().plan();
     assert_eq!(source(&plan, "d1"), DataSource::Keep);
     assert_eq!(step_of(&plan, "DataVolume/d1").mutations, [Mutation::Prepopulated { claim: "d1".into() }]);
@@ -36,7 +40,8 @@ fn a_lone_claim_comes_back_empty_on_request_with_no_owner_and_bound_to_nothing()
     assert_eq!(refusals(&scene().plan()), [RefusalKind::VolumeData]);
     let scene = scene().request(|request| request.mutations.volumes = "p1=blank".parse().expect("valid"));
     let plan = scene.plan();
-    let object = realise(&scene.world, step_of(&plan, "PersistentVolumeClaim/p1")).expect("realised").expect("an object");
+    let object =
+        realise(&scene.world, step_of(&plan, "PersistentVolumeClaim/p1")).expect("realised").expect("an object");
     assert!(object["spec"].get("volumeName").is_none() && object["metadata"].get("ownerReferences").is_none());
     assert!(!plan.steps.iter().any(|step| step.action == Action::PatchOwner));
 }
@@ -88,16 +93,26 @@ fn a_data_volume_outside_the_templates_without_anything_captured_is_refused() {
 #[test]
 fn an_unfinished_import_leaves_its_claim_out_and_imports_again() {
     let disk = dv("d1").phase("ImportInProgress");
-    let plan = Scene::captured([pvc("d1").owned_by(&disk), disk]).live([storage_class("fast")]).roots(&["DataVolume/d1"]).plan();
+    let plan = Scene::captured([pvc("d1").owned_by(&disk), disk])
+        .live([storage_class("fast")])
+        .roots(&["DataVolume/d1"])
+        .plan();
     assert!(plan.refusals.is_empty(), "{}", shown(&plan));
-    assert_eq!((action(&plan, "DataVolume/d1"), action(&plan, "PersistentVolumeClaim/d1")), (Action::Create, Action::Skip));
+    assert_eq!(
+        (action(&plan, "DataVolume/d1"), action(&plan, "PersistentVolumeClaim/d1")),
+        (Action::Create, Action::Skip)
+    );
     assert!(step_of(&plan, "DataVolume/d1").mutations.is_empty());
 }
 
 #[test]
 fn a_retained_volume_is_freed_and_bound_again_before_the_machine() {
     let retained = pv("web-root").set("spec.persistentVolumeReclaimPolicy", "Retain").phase("Released");
-    let scene = || Scene::captured(web().into_iter().chain([pv("web-root")])).roots(&["VirtualMachine/web"]).live([storage_class("fast")]);
+    let scene = || {
+        Scene::captured(web().into_iter().chain([pv("web-root")]))
+            .roots(&["VirtualMachine/web"])
+            .live([storage_class("fast")])
+    };
     let plan = volumes(scene().live([retained.clone()]), "rebind");
     assert!(plan.refusals.is_empty(), "{}", shown(&plan));
     assert_eq!(source(&plan, "web-root"), DataSource::Rebind);
@@ -124,17 +139,22 @@ fn state_of_a_vtpm_comes_back_with_its_live_claim_and_is_given_up_only_on_reques
 #[test]
 fn a_new_uuid_on_a_machine_with_vtpm_state_is_refused() {
     let state = || pvc("persistent-state-for-web").label("persistent-state-for", "web");
-    let scene = Scene::captured([vm("web").with_persistent_tpm(), state()]).live([state()]).roots(&["VirtualMachine/web"]);
+    let scene =
+        Scene::captured([vm("web").with_persistent_tpm(), state()]).live([state()]).roots(&["VirtualMachine/web"]);
     let plan = scene.request(|request| request.mutations.firmware_uuid = "regenerate".parse().expect("valid")).plan();
     assert_eq!(refusals(&plan), [RefusalKind::VtpmIdentity]);
 }
 
 #[test]
 fn a_memory_dump_is_dropped_with_its_claim() {
-    let machine = vm("web").push_template("volumes", serde_json::json!({"name": "dump", "memoryDump": {"claimName": "dump"}}));
+    let machine =
+        vm("web").push_template("volumes", serde_json::json!({"name": "dump", "memoryDump": {"claimName": "dump"}}));
     let plan = Scene::captured([machine, pvc("dump")]).roots(&["VirtualMachine/web"]).plan();
     assert!(plan.refusals.is_empty(), "{}", shown(&plan));
-    assert_eq!((source(&plan, "dump"), action(&plan, "PersistentVolumeClaim/dump")), (DataSource::NotNeeded, Action::Skip));
+    assert_eq!(
+        (source(&plan, "dump"), action(&plan, "PersistentVolumeClaim/dump")),
+        (DataSource::NotNeeded, Action::Skip)
+    );
 }
 
 #[test]

@@ -5,32 +5,40 @@ use crate::{realise::make, view::Seen};
 
 fn any_scene() -> impl Strategy<Value = Scene> {
     let captured = proptest::sample::subsequence(
-        web().into_iter().chain([pv("web-root"), config_map("c1"), service_account("a1"), vmi("solo"), pvc("solo")]).collect::<Vec<_>>(),
+        web()
+            .into_iter()
+            .chain([pv("web-root"), config_map("c1"), service_account("a1"), vmi("solo"), pvc("solo")])
+            .collect::<Vec<_>>(),
         1..=12,
     );
-    let live = proptest::sample::subsequence(web().into_iter().chain(live_storage()).chain([vm("web").running()]).collect::<Vec<_>>(), 0..=8);
+    let live = proptest::sample::subsequence(
+        web().into_iter().chain(live_storage()).chain([vm("web").running()]).collect::<Vec<_>>(),
+        0..=8,
+    );
     let policy = prop_oneof![Just("keep"), Just("rebind"), Just("reimport"), Just("blank")];
     let conflict = prop_oneof![Just(OnConflict::Fail), Just(OnConflict::Skip), Just(OnConflict::Replace)];
     let running = prop_oneof![Just(RunningVm::Refuse), Just(RunningVm::Live), Just(RunningVm::Stop)];
     let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
     let strategy = prop_oneof![Just(RunStrategy::Keep), Just(RunStrategy::Set("Manual".into()))];
-    (captured, live, policy, conflict, running, flags, strategy).prop_map(|(captured, live, policy, on_conflict, running, flags, run_strategy)| {
-        let (copy, create_namespace, cluster_scoped, allow_missing, mark) = flags;
-        let mut scene = Scene::captured(captured).live(live);
-        scene.request.selection = Selection { all: true, ..Selection::default() };
-        scene.request.mutations.volumes = policy.parse().expect("valid");
-        scene.request.mutations.run_strategy = run_strategy;
-        scene.request.mutations.mark = mark;
-        scene.request.on_conflict = on_conflict;
-        scene.request.running = running;
-        scene.request.create_namespace = create_namespace;
-        scene.request.cluster_scoped = cluster_scoped;
-        scene.request.allow_missing = allow_missing;
-        if copy {
-            scene.request.mutations.namespace_map.insert("prod".into(), "dr".into());
-        }
-        scene
-    })
+    (captured, live, policy, conflict, running, flags, strategy).prop_map(
+        |(captured, live, policy, on_conflict, running, flags, run_strategy)| {
+            let (copy, create_namespace, cluster_scoped, allow_missing, mark) = flags;
+            let mut scene = Scene::captured(captured).live(live);
+            scene.request.selection = Selection { all: true, ..Selection::default() };
+            scene.request.mutations.volumes = policy.parse().expect("valid");
+            scene.request.mutations.run_strategy = run_strategy;
+            scene.request.mutations.mark = mark;
+            scene.request.on_conflict = on_conflict;
+            scene.request.running = running;
+            scene.request.create_namespace = create_namespace;
+            scene.request.cluster_scoped = cluster_scoped;
+            scene.request.allow_missing = allow_missing;
+            if copy {
+                scene.request.mutations.namespace_map.insert("prod".into(), "dr".into());
+            }
+            scene
+        },
+    )
 }
 
 proptest! {
