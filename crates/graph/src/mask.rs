@@ -16,21 +16,22 @@ pub const MASK: &str = "(masked)";
 /// Objects inside objects are found too: lists, embedded machines of snapshots, data of revisions.
 pub fn mask_secrets(object: &mut Value) -> usize {
     let mut hidden = 0;
-    mask(object, &mut hidden);
+    mask(object, false, &mut hidden);
     hidden
 }
 
-fn mask(value: &mut Value, hidden: &mut usize) {
+/// Masks a value; `in_export` tells that it is somewhere in an export, whose tokens open disks.
+fn mask(value: &mut Value, in_export: bool, hidden: &mut usize) {
     match value {
-        Value::Array(list) => list.iter_mut().for_each(|item| mask(item, hidden)),
-        Value::Object(_) => mask_object(value, hidden),
+        Value::Array(list) => list.iter_mut().for_each(|item| mask(item, in_export, hidden)),
+        Value::Object(_) => mask_object(value, in_export, hidden),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 
-fn mask_object(value: &mut Value, hidden: &mut usize) {
+fn mask_object(value: &mut Value, in_export: bool, hidden: &mut usize) {
     let kind = view::text(value, "kind").to_owned();
-    let export = view::group_kind(value).0 == "export.kubevirt.io";
+    let in_export = in_export || view::group_kind(value).0 == names::VM_EXPORT.group;
     let Some(map) = value.as_object_mut() else { return };
     match kind.as_str() {
         // A kind named so by others is hidden as well: better one too many.
@@ -53,12 +54,12 @@ fn mask_object(value: &mut Value, hidden: &mut usize) {
             "cloudInitNoCloud" | "cloudInitConfigDrive" => hide_members(Some(value), is_inline_data, hidden),
             "annotations" => hide_members(Some(value), is_secret_annotation, hidden),
             "extraHeaders" => hide_all(value, hidden),
-            "token" if export => hide(value, hidden),
+            "token" if in_export => hide(value, hidden),
             "url" | "initImageURL" => hide_password(value, hidden),
             "env" => hide_environment(value, hidden),
             _ => {}
         }
-        mask(value, hidden);
+        mask(value, in_export, hidden);
     }
 }
 

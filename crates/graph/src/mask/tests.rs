@@ -101,7 +101,7 @@ proptest! {
     fn no_planted_secret_survives(junk in any_json()) {
         for mut object in planted(junk) {
             prop_assert!(object.to_string().contains(SECRET));
-            prop_assert!(mask_secrets(&mut object) > 0);
+            prop_assert!(mask_secrets(&mut object) > 0, "{}", object);
             prop_assert!(!object.to_string().contains(SECRET), "{}", object);
         }
     }
