@@ -9,4 +9,11 @@
 //! Does not: know how a cluster is spoken to (`cluster`), what an object refers to (`graph`), or how an archive is
 //! laid out (`archive`).
 
+pub mod batcher;
+pub mod driver;
 pub mod engine;
+pub mod error;
+pub mod report;
+pub mod scope;
+pub mod serve;
+pub mod settings;

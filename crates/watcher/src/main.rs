@@ -1,1 +1,166 @@
-fn main() {}
+//! `vmrewind-watcher`: wiring of clock, randomness, settings, signals and exit code.
+//!
+//! Does not: decide anything.
+
+use std::{
+    io::Write as _,
+    process::ExitCode,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use clap::{Parser, Subcommand};
+use tokio::{net::TcpListener, sync::watch};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+use vmrewind_archive::Cpu;
+use vmrewind_cluster::{Cluster, ConnectOptions};
+use vmrewind_model::Timestamp;
+use vmrewind_watcher::{
+    driver::{Clock, Entropy, Watcher, open_store},
+    error::WatcherError,
+    report::Report,
+    serve,
+    settings::{Flags, Settings},
+};
+
+/// Captures every change to virtual machines and all they depend on into an archive.
+#[derive(Parser)]
+#[command(name = "vmrewind-watcher", version, about, max_term_width = 120)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Captures until it is told to stop (SIGTERM, SIGINT).
+    Run(Box<Flags>),
+    /// Prints the settings that `run` would use, as a configuration file.
+    Config(Box<Flags>),
+    /// Prints the version.
+    Version,
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Run(flags) => Settings::load(*flags).map_err(WatcherError::from).and_then(run),
+        Command::Config(flags) => Settings::load(*flags).and_then(|settings| settings.to_yaml()).map_err(Into::into).map(say),
+        Command::Version => {
+            say(format!("vmrewind-watcher {}\n", env!("CARGO_PKG_VERSION")));
+            Ok(())
+        }
+    };
+    let Err(error) = result else { return ExitCode::SUCCESS };
+    complain(&format!("Error: {error}\n"));
+    if let Some(hint) = error.hint() {
+        complain(&format!("Hint: {hint}\n"));
+    }
+    ExitCode::from(error.exit_code())
+}
+
+fn say(text: String) {
+    // Whoever closed the pipe does not want to know more.
+    if std::io::stdout().write_all(text.as_bytes()).is_err() {}
+}
+
+fn complain(text: &str) {
+    if std::io::stderr().write_all(text.as_bytes()).is_err() {}
+}
+
+fn run(settings: Settings) -> Result<(), WatcherError> {
+    let filter = EnvFilter::try_new(&settings.log.filter).unwrap_or_else(|_| EnvFilter::new("info,kube_client=error"));
+    tracing_subscriber::fmt().json().flatten_event(true).with_env_filter(filter).with_writer(std::io::stderr).init();
+    vmrewind_cluster::install_crypto_provider();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| WatcherError::Bug(format!("no runtime: {error}")))?;
+    let result = runtime.block_on(capture(settings));
+    // A blocked file system must not keep the process from ending.
+    runtime.shutdown_timeout(Duration::from_secs(2));
+    result
+}
+
+async fn capture(settings: Settings) -> Result<(), WatcherError> {
+    let stop = CancellationToken::new();
+    let clock = clock();
+    let listener = TcpListener::bind(settings.listen)
+        .await
+        .map_err(|source| WatcherError::Listen { address: settings.listen, source })?;
+    let address = listener.local_addr().map_or_else(|_| settings.listen.to_string(), |address| address.to_string());
+    tracing::info!(address, version = env!("CARGO_PKG_VERSION"), "serving");
+    let (reports, latest) = watch::channel(Report::default());
+    let server = tokio::spawn(serve::serve(listener, latest, clock.clone(), stop.clone()));
+    let signals = tokio::spawn(await_signal(stop.clone()));
+    let options = ConnectOptions {
+        kubeconfig: settings.kubeconfig.clone(),
+        context: settings.context.clone(),
+        ..ConnectOptions::from_env()
+    };
+    let watcher = Watcher {
+        cluster: Cluster::connect(&options).await?,
+        store: open_store(&settings)?,
+        settings,
+        clock,
+        entropy: entropy(),
+        cpu: Cpu::Blocking,
+    };
+    let result = watcher.run(reports, stop.clone()).await;
+    stop.cancel();
+    signals.abort();
+    match tokio::time::timeout(Duration::from_secs(1), server).await {
+        Ok(Ok(Err(error))) => tracing::warn!(%error, "the port failed"),
+        Ok(Ok(Ok(())) | Err(_)) | Err(_) => {}
+    }
+    result
+}
+
+async fn await_signal(stop: CancellationToken) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        tracing::error!("signals cannot be received; only SIGKILL will end this process");
+        return;
+    };
+    let name = tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    };
+    tracing::info!(signal = name, "told to stop");
+    stop.cancel();
+}
+
+/// The wall clock, which here never goes back and never falls behind the time that has passed since the start,
+/// sleep of the machine included.
+fn clock() -> Clock {
+    let began = (wall(), awake());
+    let last = Mutex::new(began.0);
+    // A mutex, since readers in several tasks must agree on which instants are past.
+    Arc::new(move || {
+        let elapsed = awake().saturating_sub(began.1);
+        let now = wall().max(began.0.plus(elapsed));
+        let mut last = last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        *last = now.max(*last);
+        *last
+    })
+}
+
+#[allow(clippy::disallowed_methods, reason = "the one place where the real clock is read")]
+fn wall() -> Timestamp {
+    Timestamp::try_from(jiff::Timestamp::now()).unwrap_or(Timestamp::MIN)
+}
+
+fn awake() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+#[allow(clippy::disallowed_methods, reason = "the one place where randomness is drawn")]
+fn entropy() -> Entropy {
+    Arc::new(|| {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes).expect("the operating system has random numbers");
+        bytes
+    })
+}

@@ -72,6 +72,11 @@ pub struct Rules {
     /// How long a watch lasts. The server sends a bookmark about two seconds before its end, so that this
     /// bounds the age of the proof of a resource that never changes.
     pub watch_timeout: Duration,
+    /// While objects change, the proof of what does not change gets no older than about this: its watch is then
+    /// renewed this often.
+    pub proof: Duration,
+    /// A refusal counts as one from the so-many-th time on: a server that just started refuses before it knows better.
+    pub refusals: u32,
     /// How long a watch lasts that has to catch up first: short, because its end brings a bookmark.
     pub catch_up_timeout: Duration,
     /// An answer that takes longer is not awaited any more; also how long a watch may overstay.
@@ -105,6 +110,8 @@ pub struct State {
     discovered_at: Option<Timestamp>,
     absent_since: BTreeMap<ResourceId, Timestamp>,
     started: bool,
+    /// When an object was last recorded to have changed.
+    changed_at: Option<Timestamp>,
     paused: bool,
     tickets: u64,
     random: u64,
@@ -158,6 +165,7 @@ impl State {
             discovered_at: None,
             absent_since: BTreeMap::new(),
             started: false,
+            changed_at: None,
             paused: false,
             tickets: 0,
             random: rules.seed,

@@ -216,6 +216,9 @@ impl State {
         let record = self.order.place(change, lo, out.now);
         self.counters.count(&record);
         let seq = record.seq;
+        if record.change.key().is_some() {
+            self.changed_at = Some(record.t);
+        }
         out.act(Action::Record(record));
         seq
     }

@@ -164,6 +164,25 @@ impl State {
             })
     }
 
+    /// Tells whether every resource that is doing well is proven up to the newest change, while the newest segment
+    /// does not say so yet: a good moment to commit the proof.
+    #[must_use]
+    pub fn proof_is_news(&self) -> bool {
+        let live = || self.resources.values().filter(|resource| resource.live);
+        self.changed_at.is_some_and(|changed| {
+            live().all(|resource| resource.proven >= Some(changed))
+                && live().any(|resource| {
+                    self.told.get(&resource.spec.id).is_none_or(|told| told.proven_at < Some(changed))
+                })
+        })
+    }
+
+    /// The resource that is captured under this id.
+    #[must_use]
+    pub fn spec(&self, id: &ResourceId) -> Option<&super::ResourceSpec> {
+        self.resources.get(id).map(|resource| &resource.spec)
+    }
+
     /// Whether records may be committed: their times can be trusted.
     #[must_use]
     pub fn may_commit(&self) -> bool {

@@ -99,10 +99,13 @@ impl State {
             }
             return;
         }
-        let live = self.resources.get(id).is_some_and(|resource| resource.live);
-        let timeout = match live {
-            true => self.rules.watch_timeout + self.random(self.rules.watch_timeout / 8),
-            false => self.rules.catch_up_timeout,
+        let Some(resource) = self.resources.get(id) else { return };
+        let timeout = if !resource.live {
+            self.rules.catch_up_timeout
+        } else if resource.proven < self.changed_at {
+            self.rules.proof.min(self.rules.watch_timeout)
+        } else {
+            self.rules.watch_timeout + self.random(self.rules.watch_timeout / 8)
         };
         let Some(resource) = self.resources.get_mut(id) else { return };
         resource.ticket = ticket;
@@ -286,7 +289,7 @@ impl State {
 
     /// A request failed: what it means for the resource, and when to try again.
     pub(super) fn failed(&mut self, out: &mut Out, id: &ResourceId, failure: Failure) {
-        let denied_retry = self.rules.denied_retry;
+        let (denied_retry, refusals) = (self.rules.denied_retry, self.rules.refusals);
         let jitter = self.random(BACKOFF);
         let Some(resource) = self.resources.get_mut(id) else { return };
         resource.live = false;
@@ -298,6 +301,7 @@ impl State {
         };
         let unavailable = |reason: String| Trouble::Unavailable { since, reason };
         let (trouble, delay) = match failure {
+            Failure::Forbidden(what) if resource.failures < refusals => (unavailable(what), backoff),
             Failure::Forbidden(what) => (Trouble::Denied(what), denied_retry),
             Failure::NotServed => {
                 out.act(Action::Discover);
@@ -376,12 +380,22 @@ impl State {
     pub(super) fn tend_watches(&mut self, out: &mut Out) {
         let grace = self.rules.request_timeout;
         let now = out.now;
+        let (changed_at, proof) = (self.changed_at, self.rules.proof);
         let (mut again, mut silent, mut undecided) = (Vec::new(), Vec::new(), Vec::new());
+        let mut renew = Vec::new();
         for (id, resource) in &mut self.resources {
             match &resource.phase {
                 Phase::Waiting { until } if *until <= now => again.push(id.clone()),
                 Phase::Probing { since } if now.since(*since) > grace.saturating_mul(2) => silent.push(id.clone()),
                 Phase::Watching(watch) if now.since(watch.heard) > watch.timeout + grace => silent.push(id.clone()),
+                Phase::Watching(watch)
+                    if watch.caught_up
+                        && watch.timeout > proof.saturating_mul(2)
+                        && resource.proven < changed_at
+                        && now.since(resource.last_proven()) > proof =>
+                {
+                    renew.push(id.clone());
+                }
                 _ => {}
             }
             let limit = self.rules.watch_timeout.saturating_mul(3) + grace;
@@ -393,6 +407,10 @@ impl State {
                     undecided.push((id.clone(), key.clone()));
                 }
             }
+        }
+        for id in renew {
+            out.act(Action::StopWatch(id.clone()));
+            self.begin(out, &id);
         }
         for id in again {
             self.begin(out, &id);

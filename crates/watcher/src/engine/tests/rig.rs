@@ -46,6 +46,8 @@ pub(super) fn rules() -> Rules {
         drop_managed_fields: false,
         watch_timeout: Duration::from_secs(50),
         catch_up_timeout: Duration::from_secs(4),
+        proof: Duration::from_secs(6),
+        refusals: 1,
         request_timeout: Duration::from_secs(15),
         audit_every: Duration::from_secs(6 * 3600),
         stalled_after: Duration::from_secs(60),

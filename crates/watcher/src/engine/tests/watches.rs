@@ -303,9 +303,40 @@ fn a_watch_that_falls_silent_is_given_up_and_shown_as_stalled() {
     assert_eq!(rig.entry(VM).state, ProofState::Stalled);
     assert!(rig.entry(VM).proven_at <= Some(at(0)));
     rig.settle();
-    rig.tick(20);
+    assert_eq!(rig.entry(VM).state, ProofState::Live);
+}
+
+#[test]
+fn the_proof_of_what_does_not_change_is_renewed_soon_after_something_else_did() {
+    let mut rig = Rig::started();
+    rig.tick(10);
+    rig.server.put("VirtualMachine", "a", json!({}));
+    rig.deliver(&Rig::id(VM));
+    assert!(!rig.state.proof_is_news());
+    rig.timeouts.clear();
+    rig.tick(1);
     rig.settle();
-    assert_eq!(rig.entry(VM).state, ProofState::Live, "{:?}", rig.state.resources[&Rig::id(VM)]);
+    assert_eq!(rig.timeouts, [Duration::from_secs(6); 2], "secrets and pods, whose proof was 10 s old");
+    assert!(rig.entry(POD).proven_at >= Some(rig.records()[0].t));
+    assert!(rig.state.proof_is_news());
+    rig.commit();
+    assert!(!rig.state.proof_is_news());
+}
+
+#[test]
+fn a_refusal_just_after_the_server_started_is_not_believed_at_once() {
+    let mut rig = Rig::with(crate::engine::Rules { refusals: 3, ..super::rig::rules() });
+    rig.start();
+    rig.server.denied.insert(POD);
+    rig.tick(2);
+    rig.end_watch(&Rig::id(POD), Ok(()));
+    rig.settle();
+    assert_eq!(rig.entry(POD).state, ProofState::Late);
+    rig.server.denied.clear();
+    rig.tick(5);
+    rig.settle();
+    assert_eq!(rig.entry(POD).state, ProofState::Live);
+    assert!(rig.lines().is_empty(), "no gap");
 }
 
 #[test]

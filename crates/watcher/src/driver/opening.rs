@@ -1,0 +1,152 @@
+//! Opening: which cluster, which archive, what it says, and the fence that makes it ours.
+//!
+//! Does not: capture anything.
+
+use std::time::Duration;
+
+use futures::{StreamExt as _, pin_mut};
+use uuid::Uuid;
+use vmrewind_archive::{Archive, ArchiveError, Fence, FenceOutcome, Head, NewArchive, Writer};
+use vmrewind_cluster::{ClusterError, ClusterIdentity, ErrorKind};
+
+use super::{SOFTWARE, Watcher};
+use crate::{engine::State, error::WatcherError};
+
+/// How often a cluster or store that does not answer is asked before that is an error.
+const TRIES: u32 = 5;
+/// Pause between two tries.
+const PAUSE: Duration = Duration::from_secs(2);
+/// How often somebody else may be faster before that is an error.
+const FENCES: u32 = 20;
+
+/// Opens the archive, rebuilds `state` from it, and takes it over.
+pub(super) async fn open(watcher: &Watcher, state: &mut State) -> Result<Writer, WatcherError> {
+    let cluster = identify(watcher).await?;
+    let archive = open_or_init(watcher, &cluster).await?;
+    let identity = archive.identity();
+    if identity.cluster != cluster.uid {
+        if !watcher.settings.adopt {
+            return Err(WatcherError::OtherCluster {
+                place: watcher.store.place().to_owned(),
+                theirs: identity.cluster.clone(),
+                ours: cluster.uid,
+            });
+        }
+        tracing::warn!(theirs = %identity.cluster, ours = %cluster.uid, "adopting the archive of another cluster");
+    }
+    tracing::info!(
+        archive = %identity.archive, cluster = %cluster.uid, server = %cluster.server_version, "archive opened"
+    );
+    let mut replayed = Head::EMPTY;
+    let mut head = archive.head().await?;
+    for _ in 0..FENCES {
+        replay(&archive, state, &replayed, &head).await?;
+        replayed = head.clone();
+        let now = (watcher.clock)();
+        let fence = Fence {
+            nonce: (watcher.entropy)(),
+            software: SOFTWARE.to_owned(),
+            t: now,
+            resume: state.resume_entries(true, now),
+        };
+        match take_over(watcher, &archive, &head, fence).await? {
+            FenceOutcome::Owner(writer) => {
+                state.replay_until(writer.head().t);
+                state.replayed((watcher.clock)());
+                tracing::info!(epoch = %writer.head().epoch, segment = writer.head().segment, "archive taken over");
+                return Ok(writer);
+            }
+            FenceOutcome::Taken(newer) => {
+                tracing::info!(segment = newer.segment, "another writer was faster; replaying its segment");
+                head = newer;
+            }
+        }
+    }
+    Err(ArchiveError::Fenced { slot: head.segment, epoch: head.epoch }.into())
+}
+
+async fn identify(watcher: &Watcher) -> Result<ClusterIdentity, WatcherError> {
+    let mut tries = 0;
+    loop {
+        match watcher.cluster.identity().await {
+            Ok(identity) => return Ok(identity),
+            Err(error) if tries < TRIES && retryable(&error) => {
+                tries += 1;
+                tracing::warn!(%error, "the cluster does not answer; trying again");
+                tokio::time::sleep(PAUSE).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn retryable(error: &ClusterError) -> bool {
+    error.kind() == ErrorKind::Unavailable
+}
+
+async fn open_or_init(watcher: &Watcher, cluster: &ClusterIdentity) -> Result<Archive, ArchiveError> {
+    let mut tries = 0;
+    loop {
+        let opened = match Archive::open(watcher.store.clone()).await {
+            Err(ArchiveError::NoArchive { .. }) => {
+                let new = NewArchive {
+                    archive: Uuid::from_bytes((watcher.entropy)()),
+                    cluster: cluster.uid.clone(),
+                    created: (watcher.clock)(),
+                    software: SOFTWARE.to_owned(),
+                };
+                match vmrewind_archive::init(&watcher.store, new).await {
+                    Ok(_) | Err(ArchiveError::AlreadyArchive { .. }) => Archive::open(watcher.store.clone()).await,
+                    Err(error) => Err(error),
+                }
+            }
+            opened => opened,
+        };
+        match opened {
+            Err(error @ ArchiveError::Unavailable { .. }) if tries < TRIES => {
+                tries += 1;
+                tracing::warn!(%error, "the store does not answer; trying again");
+                tokio::time::sleep(PAUSE).await;
+            }
+            opened => return opened.map(|archive| archive.with_cpu(watcher.cpu)),
+        }
+    }
+}
+
+/// Replays the segments after `from` up to `to`.
+async fn replay(archive: &Archive, state: &mut State, from: &Head, to: &Head) -> Result<(), ArchiveError> {
+    if from.segment >= to.segment {
+        return Ok(());
+    }
+    let segments = archive.segments(from.segment + 1..=to.segment);
+    pin_mut!(segments);
+    while let Some(segment) = segments.next().await {
+        let segment = segment?;
+        for record in segment.records() {
+            state.replay(&record?);
+        }
+        state.replay_resume(&segment.resume.entries);
+        state.replay_until(segment.summary.t_last);
+    }
+    Ok(())
+}
+
+async fn take_over(
+    watcher: &Watcher,
+    archive: &Archive,
+    head: &Head,
+    fence: Fence,
+) -> Result<FenceOutcome, ArchiveError> {
+    let now = || (watcher.clock)();
+    let mut tries = 0;
+    loop {
+        match Writer::fence(archive, head, fence.clone(), watcher.cpu, &now).await {
+            Err(error @ ArchiveError::Unavailable { .. }) if tries < TRIES => {
+                tries += 1;
+                tracing::warn!(%error, "the store does not answer; trying again");
+                tokio::time::sleep(PAUSE).await;
+            }
+            outcome => return outcome,
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! What can be set, where it comes from, and what is the case where nothing is said.
+//!
+//! Flags win over environment variables, those over the file.
+//!
+//! Does not: open anything but the file.
+
+mod file;
+mod span;
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::Args;
+use serde::Serialize;
+
+pub use file::{Capture, File, Limits, Logging, ManagedFields, Secrets, SettingsError, Timing};
+pub use span::{Bytes, Span};
+
+/// The API version and kind of the file.
+pub const API_VERSION: &str = "vmrewind.io/v1alpha1";
+/// See [`API_VERSION`].
+pub const KIND: &str = "WatcherConfig";
+
+/// What can be given as flags or environment variables; the rest is in the file.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Flags {
+    /// The configuration file (YAML, `kind: WatcherConfig`).
+    #[arg(long, value_name = "FILE", env = "VMREWIND_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Where the archive is or is to be: a directory, or s3://, gs://, az:// and a bucket.
+    #[arg(long, value_name = "URL", env = "VMREWIND_ARCHIVE", hide_env_values = true)]
+    pub archive: Option<String>,
+    /// Go on in an archive that another cluster began (after a cluster was rebuilt).
+    #[arg(long)]
+    pub adopt: bool,
+    /// The kubeconfig; without one, the pod's service account.
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+    /// The context of the kubeconfig.
+    #[arg(long, value_name = "NAME", env = "VMREWIND_CONTEXT")]
+    pub context: Option<String>,
+    /// Where /healthz, /readyz and /metrics are served; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS", env = "VMREWIND_LISTEN")]
+    pub listen: Option<SocketAddr>,
+    /// Capture namespaced kinds in this namespace only; may be repeated.
+    #[arg(long = "namespace", short = 'n', value_name = "NAME", env = "VMREWIND_NAMESPACES", value_delimiter = ',')]
+    pub namespaces: Vec<String>,
+    /// Do not capture this resource (`plural.group`); may be repeated.
+    #[arg(long, value_name = "RESOURCE", env = "VMREWIND_EXCLUDE", value_delimiter = ',')]
+    pub exclude: Vec<String>,
+    /// Whether the content of Secrets is recorded.
+    #[arg(long, value_name = "MODE", env = "VMREWIND_SECRETS")]
+    pub secrets: Option<Secrets>,
+    /// Whether metadata.managedFields are recorded.
+    #[arg(long, value_name = "MODE", env = "VMREWIND_MANAGED_FIELDS")]
+    pub managed_fields: Option<ManagedFields>,
+    /// How long a watch lasts, which bounds the age of the proof of what never changes (50s).
+    #[arg(long, value_name = "DURATION", env = "VMREWIND_WATCH_TIMEOUT")]
+    pub watch_timeout: Option<Span>,
+    /// How long a change waits for others before it is committed (250ms).
+    #[arg(long, value_name = "DURATION", env = "VMREWIND_LINGER")]
+    pub linger: Option<Span>,
+    /// How long the archive stays silent at most (60s).
+    #[arg(long, value_name = "DURATION", env = "VMREWIND_HEARTBEAT")]
+    pub heartbeat: Option<Span>,
+    /// How often it is looked which types are served (30s).
+    #[arg(long, value_name = "DURATION", env = "VMREWIND_DISCOVERY")]
+    pub discovery: Option<Span>,
+    /// How often each resource is listed to check its watch (6h).
+    #[arg(long, value_name = "DURATION", env = "VMREWIND_AUDIT")]
+    pub audit: Option<Span>,
+    /// What is logged, as in RUST_LOG.
+    #[arg(long, value_name = "FILTER", env = "VMREWIND_LOG")]
+    pub log: Option<String>,
+}
+
+/// Everything that is set: what `config` prints.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Settings {
+    /// See [`API_VERSION`].
+    pub api_version: String,
+    /// See [`KIND`].
+    pub kind: String,
+    /// See [`File::archive`].
+    pub archive: String,
+    /// See [`File::adopt`].
+    pub adopt: bool,
+    /// See [`File::kubeconfig`].
+    pub kubeconfig: Option<PathBuf>,
+    /// See [`File::context`].
+    pub context: Option<String>,
+    /// See [`File::listen`].
+    pub listen: SocketAddr,
+    /// See [`File::namespaces`].
+    pub namespaces: Vec<String>,
+    /// See [`File::exclude`].
+    pub exclude: Vec<String>,
+    /// See [`File::capture`].
+    pub capture: Capture,
+    /// See [`File::timing`].
+    pub timing: Timing,
+    /// See [`File::limits`].
+    pub limits: Limits,
+    /// See [`File::log`].
+    pub log: Logging,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let file = File::default();
+        Self {
+            api_version: API_VERSION.to_owned(),
+            kind: KIND.to_owned(),
+            archive: String::new(),
+            adopt: false,
+            kubeconfig: None,
+            context: None,
+            listen: file.listen,
+            namespaces: Vec::new(),
+            exclude: Vec::new(),
+            capture: file.capture,
+            timing: file.timing,
+            limits: file.limits,
+            log: file.log,
+        }
+    }
+}
+
+impl Settings {
+    /// Puts flags (which clap has filled from the environment where they are missing) over the file.
+    ///
+    /// # Errors
+    /// [`SettingsError`] if the file cannot be used or a value is not allowed.
+    pub fn load(flags: Flags) -> Result<Self, SettingsError> {
+        let file = flags.config.as_deref().map(File::read).transpose()?.unwrap_or_default();
+        let settings = Self::merge(flags, file);
+        settings.check()?;
+        Ok(settings)
+    }
+
+    /// Flag over file, one line per setting.
+    fn merge(flags: Flags, file: File) -> Self {
+        let (mut capture, mut timing, mut log) = (file.capture, file.timing, file.log);
+        capture.secrets = flags.secrets.or(capture.secrets);
+        capture.managed_fields = flags.managed_fields.unwrap_or(capture.managed_fields);
+        timing.watch = flags.watch_timeout.unwrap_or(timing.watch);
+        timing.linger = flags.linger.unwrap_or(timing.linger);
+        timing.heartbeat = flags.heartbeat.unwrap_or(timing.heartbeat);
+        timing.discovery = flags.discovery.unwrap_or(timing.discovery);
+        timing.audit = flags.audit.unwrap_or(timing.audit);
+        log.filter = flags.log.unwrap_or(log.filter);
+        Self {
+            api_version: API_VERSION.to_owned(),
+            kind: KIND.to_owned(),
+            archive: flags.archive.or(file.archive).unwrap_or_default(),
+            adopt: flags.adopt || file.adopt,
+            kubeconfig: flags.kubeconfig.or(file.kubeconfig),
+            context: flags.context.or(file.context),
+            listen: flags.listen.unwrap_or(file.listen),
+            namespaces: if flags.namespaces.is_empty() { file.namespaces } else { flags.namespaces },
+            exclude: if flags.exclude.is_empty() { file.exclude } else { flags.exclude },
+            capture,
+            timing,
+            limits: file.limits,
+            log,
+        }
+    }
+
+    fn check(&self) -> Result<(), SettingsError> {
+        let invalid = |what: &str, hint: &str| Err(SettingsError::invalid(what, hint));
+        if self.archive.is_empty() {
+            return invalid("no archive is named", "give --archive URL, VMREWIND_ARCHIVE, or `archive:` in the file.");
+        }
+        if self.capture.secrets == Some(Secrets::EncryptOnly) {
+            return invalid(
+                "capture.secrets is encrypt-only, but archives cannot be encrypted yet",
+                "use `store` (Secrets are readable in the archive) or `skip` (their content is not recorded).",
+            );
+        }
+        let remote = ["s3://", "gs://", "az://"].iter().any(|scheme| self.archive.starts_with(scheme));
+        if remote && self.capture.secrets.is_none() {
+            return invalid(
+                "readable Secrets would go to a remote store, and nobody has said so",
+                "write `capture: {secrets: store}` (or --secrets=store) if that is meant, else `skip`.",
+            );
+        }
+        if self.timing.watch.duration() < std::time::Duration::from_secs(3) {
+            return invalid("timing.watch is below 3s", "the server sends its last bookmark two seconds before the end.");
+        }
+        Ok(())
+    }
+
+    /// Tells whether `exclude` names a resource.
+    #[must_use]
+    pub fn excludes(&self, plural: &str, group: &str) -> bool {
+        self.exclude.iter().any(|name| match name.split_once('.') {
+            Some((resource, of)) => resource == plural && of == group,
+            None => name == plural && group.is_empty(),
+        })
+    }
+
+    /// Returns the settings as YAML, which can be used as a file.
+    ///
+    /// # Errors
+    /// [`SettingsError`] if that is not possible.
+    pub fn to_yaml(&self) -> Result<String, SettingsError> {
+        serde_saphyr::to_string(self).map_err(|error| SettingsError::invalid(&error.to_string(), ""))
+    }
+}
+
+#[cfg(test)]
+mod tests;
