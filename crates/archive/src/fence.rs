@@ -2,9 +2,20 @@
 //!
 //! Does not: replay the archive; the caller has done so up to the head it hands in.
 
-use vmrewind_model::{ResumeEntry, Timestamp};
+use std::collections::BTreeMap;
 
-use crate::{Archive, ArchiveError, Cpu, Head, Now, Writer};
+use bytes::Bytes;
+use vmrewind_model::{Digest, ResumeEntry, Timestamp};
+
+use crate::{
+    Archive, ArchiveError, Cpu, Head, Now, ResumeMap, Writer,
+    format::{
+        decode::{self, Peek},
+        encode::{self, Draft, Encoded},
+    },
+    paths, probe, read,
+    store::{Created, LARGEST},
+};
 
 /// What a new owner writes into its first segment.
 #[derive(Clone, Debug)]
@@ -28,20 +39,100 @@ pub enum FenceOutcome {
     Taken(Head),
 }
 
+/// How often the same bytes are sent within one call, before the caller may back off.
+const ATTEMPTS: usize = 3;
+
 impl Writer {
     /// Creates the segment after `head` as a fence. Refuses a store that lets `archive.json` be created twice.
     ///
     /// Safe to call again with the same arguments after [`ArchiveError::Unavailable`].
     ///
     /// # Errors
-    /// Those of the store, and [`ArchiveError::UnsafeStore`] and [`ArchiveError::Unsupported`].
+    /// Those of the store, [`ArchiveError::UnsafeStore`], [`ArchiveError::Unsupported`] if appending needs a newer program, and
+    /// [`ArchiveError::Damaged`] if the slot holds something that is no segment.
     pub async fn fence(
-        _archive: &Archive,
-        _head: &Head,
-        _fence: Fence,
-        _cpu: Cpu,
-        _now: Now<'_>,
+        archive: &Archive,
+        head: &Head,
+        fence: Fence,
+        cpu: Cpu,
+        now: Now<'_>,
     ) -> Result<FenceOutcome, ArchiveError> {
-        Err(ArchiveError::Bug("fence is being written".into()))
+        may_append(archive).await?;
+        probe::refuses_to_overwrite(&archive.store, archive.identity.to_bytes()?).await?;
+        if head.segment > 0 {
+            archive.store.make_durable(&paths::segment(head.segment)).await?;
+        }
+        let slot = head.segment + 1;
+        let resume: BTreeMap<_, _> = fence.resume.into_iter().map(|entry| (entry.id.clone(), entry)).collect();
+        let draft = Draft {
+            archive: archive.identity.archive,
+            slot,
+            epoch: head.epoch.next(),
+            nonce: fence.nonce,
+            prev: head.digest,
+            after: (head.seq, head.t),
+            fence: Some(fence.t.max(head.t)),
+            software: fence.software.clone(),
+            records: Vec::new(),
+            resume: ResumeMap { complete: true, entries: resume.into_values().collect() },
+        };
+        let entries = draft.resume.entries.clone();
+        let encoded = cpu.run(move || encode::encode(&draft)).await?;
+        let Encoded { bytes, digest, summary, .. } = encoded.map_err(|reason| ArchiveError::Input { reason })?;
+        let ours = summary.head(digest);
+        let sent = now();
+        let owner = |head: Head, resume| {
+            FenceOutcome::Owner(Self::new(archive.clone(), cpu, fence.software.clone(), head, sent, resume))
+        };
+        match place(archive, slot, &bytes).await? {
+            None => Ok(owner(ours, entries)),
+            Some(found) => match decode::peek(&found, found.len() as u64, archive.identity.archive, slot) {
+                // An earlier call of this very attempt landed, perhaps with another clock reading.
+                Ok(Peek::Done(end)) if end.0.fence && end.0.nonce == fence.nonce && end.0.prev == head.digest => {
+                    archive.store.make_durable(&paths::segment(slot)).await?;
+                    Ok(owner(end.0.head(Digest::of(&found)), end.1.entries))
+                }
+                _ => {
+                    // Damage is told apart from a rival here, since a head that cannot be read cannot be followed.
+                    read::segment(archive, slot).await?;
+                    Ok(FenceOutcome::Taken(archive.head().await?))
+                }
+            },
+        }
     }
+}
+
+/// Checks that this program may append to the archive.
+async fn may_append(archive: &Archive) -> Result<(), ArchiveError> {
+    let place = archive.store.place().to_owned();
+    if let Some(feature) = archive.identity.features.write.first() {
+        return Err(ArchiveError::Unsupported { place, what: format!("appending needs the feature {feature:?}") });
+    }
+    if archive.store.first_below(paths::MANIFESTS).await?.is_some() {
+        return Err(ArchiveError::Unsupported { place, what: "it has manifests".into() });
+    }
+    Ok(())
+}
+
+/// Creates the fence's slot; returns what else is there.
+async fn place(archive: &Archive, slot: u64, bytes: &Bytes) -> Result<Option<Bytes>, ArchiveError> {
+    let name = paths::segment(slot);
+    let mut last = None;
+    for _ in 0..ATTEMPTS {
+        match archive.store.create(&name, bytes.clone()).await? {
+            Created::Yes => return Ok(None),
+            Created::Exists => {}
+            Created::Unknown(error) => last = Some(error),
+        }
+        match archive.store.get(&name, LARGEST).await? {
+            Some(found) if found == *bytes => {
+                archive.store.make_durable(&name).await?;
+                return Ok(None);
+            }
+            Some(found) => return Ok(Some(found)),
+            None => {}
+        }
+    }
+    let source = last.map_or_else(|| "it says that the slot is taken, but nothing is there".into(), Into::into);
+    Err(ArchiveError::Unavailable { what: format!("create {name}"), source })
 }

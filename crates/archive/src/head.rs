@@ -1,8 +1,14 @@
 //! The newest segment of an archive, and how it is found.
 //!
-//! Does not: trust a listing; see [`crate::Archive::head`].
+//! Does not: trust a listing, other than to find out that something is missing.
 
 use vmrewind_model::{Digest, Epoch, Seq, Timestamp};
+
+use crate::{
+    ArchiveError, Store,
+    format::{Code, fault::Fault},
+    paths,
+};
 
 /// The end of the log: what the next segment must follow.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,4 +31,48 @@ impl Head {
     /// The head of an archive without any segment.
     pub const EMPTY: Self =
         Self { segment: 0, epoch: Epoch(0), nonce: [0; 16], seq: Seq(0), t: Timestamp::MIN, digest: Digest([0; 32]) };
+}
+
+/// How often the search starts again because segments were written meanwhile.
+const ROUNDS: usize = 64;
+
+/// Finds the largest slot that is taken, starting from one that is known to be (or 0).
+///
+/// # Errors
+/// Those of the store, and [`ArchiveError::Damaged`] if a segment is missing before another.
+pub(crate) async fn find(store: &Store, known: u64) -> Result<u64, ArchiveError> {
+    let mut head = known;
+    for _ in 0..ROUNDS {
+        head = gallop(store, head).await?;
+        let Some(later) = store.first_slot_after(head).await? else { return Ok(head) };
+        if taken(store, head + 1).await? {
+            head += 1;
+            continue;
+        }
+        let detail = format!("it is missing, but segment {later} is there");
+        return Err(Fault::new(Code::Missing, detail).in_object(paths::segment(head + 1), Some(head + 1)).into());
+    }
+    let source = "segments are written faster than they can be followed".into();
+    Err(ArchiveError::Unavailable { what: "find the newest segment".into(), source })
+}
+
+/// Doubles the step while slots are taken, then halves the interval: slots are contiguous.
+async fn gallop(store: &Store, known: u64) -> Result<u64, ArchiveError> {
+    let (mut low, mut step) = (known, 1_u64);
+    let mut high = loop {
+        let next = low.saturating_add(step);
+        if !taken(store, next).await? {
+            break next;
+        }
+        (low, step) = (next, step.saturating_mul(2));
+    };
+    while high - low > 1 {
+        let middle = low + (high - low) / 2;
+        if taken(store, middle).await? { low = middle } else { high = middle }
+    }
+    Ok(low)
+}
+
+async fn taken(store: &Store, slot: u64) -> Result<bool, ArchiveError> {
+    Ok(store.size(&paths::segment(slot)).await?.is_some())
 }

@@ -2,10 +2,20 @@
 //!
 //! Does not: hold anything that changes while the archive lives.
 
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use vmrewind_model::Timestamp;
 
-use crate::format::FormatVersion;
+use crate::{
+    ArchiveError,
+    format::{
+        Code, FormatVersion, VERSION,
+        fault::{Checked, Fault, demand},
+        limits,
+    },
+    paths,
+};
 
 /// Which archive this is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +35,7 @@ pub struct Identity {
 }
 
 /// What a program must know beyond the format version, by what it wants to do.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Features {
     /// Needed to read.
     pub read: Vec<String>,
@@ -33,4 +43,138 @@ pub struct Features {
     pub write: Vec<String>,
     /// Needed to compact, thin out or repair.
     pub maintain: Vec<String>,
+}
+
+/// The members of `archive.json`, in the order in which they are written.
+#[derive(Serialize, Deserialize)]
+struct Members {
+    format: FormatVersion,
+    features: Features,
+    archive: String,
+    cluster: String,
+    created: String,
+    hash: String,
+    encryption: String,
+    software: String,
+}
+
+/// What every version of `archive.json` has.
+#[derive(Deserialize)]
+struct Versioned {
+    format: FormatVersion,
+}
+
+impl Identity {
+    /// Returns the bytes of `archive.json`.
+    pub(crate) fn to_bytes(&self) -> Result<Bytes, ArchiveError> {
+        let members = Members {
+            format: self.format,
+            features: self.features.clone(),
+            archive: self.archive.hyphenated().to_string(),
+            cluster: self.cluster.clone(),
+            created: self.created.to_string(),
+            hash: "sha256".into(),
+            encryption: "none".into(),
+            software: self.software.clone(),
+        };
+        let mut bytes = serde_json::to_vec(&members).map_err(|error| ArchiveError::Bug(error.to_string()))?;
+        bytes.push(b'\n');
+        match Self::check(&bytes) {
+            Ok(_) => Ok(bytes.into()),
+            Err(fault) => Err(ArchiveError::Input { reason: format!("the identity: {}", fault.detail) }),
+        }
+    }
+
+    /// Reads the bytes of `archive.json` at `place`.
+    pub(crate) fn parse(bytes: &[u8], place: &str) -> Result<Self, ArchiveError> {
+        Self::check(bytes).map_err(|fault| match fault.code {
+            Code::Version | Code::Feature => ArchiveError::Unsupported { place: place.into(), what: fault.detail },
+            _ => fault.in_object(paths::IDENTITY.into(), None).into(),
+        })
+    }
+
+    /// Reads the bytes of `archive.json`.
+    pub(crate) fn check(bytes: &[u8]) -> Checked<Self> {
+        let broken = |detail: String| Fault::new(Code::Identity, detail);
+        demand(bytes.len() as u64 <= limits::IDENTITY, Code::TooLarge, "it is too large")?;
+        let at = |error: serde_json::Error| broken(format!("it is not as it should be, column {}", error.column()));
+        let Versioned { format } = serde_json::from_slice(bytes).map_err(at)?;
+        let version = format!("the format version is {format}, this program knows {VERSION}");
+        demand(format == VERSION, Code::Version, &version)?;
+        let members: Members = serde_json::from_slice(bytes).map_err(at)?;
+        if let Some(feature) = members.features.read.first() {
+            return Err(Fault::new(Code::Feature, format!("reading needs the feature {feature:?}")));
+        }
+        demand(members.hash == "sha256", Code::Feature, "it uses another hash than sha256")?;
+        demand(members.encryption == "none", Code::Feature, "it is encrypted")?;
+        let archive = Uuid::parse_str(&members.archive).map_err(|_| broken("its id is no UUID".into()))?;
+        let plain = archive.hyphenated().to_string() == members.archive && !archive.is_nil();
+        demand(plain, Code::Identity, "its id is no UUID")?;
+        demand(!members.cluster.is_empty(), Code::Identity, "it names no cluster")?;
+        let created = members.created.parse().map_err(|error| broken(format!("created: {error}")))?;
+        Ok(Self {
+            format,
+            features: members.features,
+            archive,
+            cluster: members.cluster,
+            created,
+            software: members.software,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identity() -> Identity {
+        Identity {
+            format: VERSION,
+            features: Features::default(),
+            archive: Uuid::from_u128(7),
+            cluster: "c".into(),
+            created: "2026-11-22T10:00:00Z".parse().expect("valid"),
+            software: "test 1".into(),
+        }
+    }
+
+    fn code(text: &str) -> Code {
+        Identity::check(text.as_bytes()).expect_err(text).code
+    }
+
+    #[test]
+    fn parsing_undoes_writing() {
+        let bytes = identity().to_bytes().expect("valid");
+        assert_eq!(Identity::check(&bytes), Ok(identity()));
+    }
+
+    #[test]
+    fn refuses_newer_formats_unknown_features_and_damage_each_with_its_code() {
+        let bytes = identity().to_bytes().expect("valid");
+        let good = std::str::from_utf8(&bytes).expect("JSON");
+        let changed = |from: &str, to: &str| {
+            assert!(good.contains(from), "{from}");
+            code(&good.replace(from, to))
+        };
+        assert_eq!(changed(r#""major":0"#, r#""major":1"#), Code::Version);
+        assert_eq!(changed(r#""minor":1"#, r#""minor":2"#), Code::Version);
+        assert_eq!(changed(r#""read":[]"#, r#""read":["x"]"#), Code::Feature);
+        assert_eq!(changed("sha256", "md5"), Code::Feature);
+        assert_eq!(changed(r#""encryption":"none""#, r#""encryption":"age""#), Code::Feature);
+        assert_eq!(changed("00000000-0000-0000-0000-000000000007", "7"), Code::Identity);
+        assert_eq!(changed(r#""cluster":"c""#, r#""cluster":"""#), Code::Identity);
+        assert_eq!(changed("2026-11-22T10:00:00Z", "2026-11-22"), Code::Identity);
+        assert_eq!(code(""), Code::Identity);
+        assert_eq!(code("{}"), Code::Identity);
+        assert_eq!(code(&format!(r#"{{"format":{{"major":9,"minor":0}},"x":"{}"}}"#, "y".repeat(9))), Code::Version);
+        assert_eq!(code(&" ".repeat(70_000)), Code::TooLarge);
+    }
+
+    #[test]
+    fn unknown_members_and_features_that_reading_does_not_need_are_no_hindrance() {
+        let bytes = identity().to_bytes().expect("valid");
+        let text = std::str::from_utf8(&bytes).expect("JSON");
+        let newer = text.replace(r#""write":[]"#, r#""write":["w"]"#).replace(r#""hash""#, r#""new":1,"hash""#);
+        assert_eq!(Identity::check(newer.as_bytes()).expect("readable").features.write, ["w"]);
+    }
 }

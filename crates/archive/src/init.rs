@@ -5,7 +5,12 @@
 use uuid::Uuid;
 use vmrewind_model::Timestamp;
 
-use crate::{ArchiveError, Identity, Store};
+use crate::{
+    ArchiveError, Features, Identity, Store,
+    format::{VERSION, limits},
+    paths, probe,
+    store::Created,
+};
 
 /// What a new archive is to be.
 #[derive(Clone, Debug)]
@@ -20,11 +25,52 @@ pub struct NewArchive {
     pub software: String,
 }
 
-/// Probes the store and makes an archive in it.
+/// Probes the store and makes an archive in it. Safe to call again after [`ArchiveError::Unavailable`].
 ///
 /// # Errors
 /// [`ArchiveError::AlreadyArchive`] and [`ArchiveError::NotEmpty`] if something is there,
 /// [`ArchiveError::UnsafeStore`] if the probe fails, or why the store cannot be used.
-pub async fn init(_store: &Store, _new: NewArchive) -> Result<Identity, ArchiveError> {
-    Err(ArchiveError::Bug("init is being written".into()))
+pub async fn init(store: &Store, new: NewArchive) -> Result<Identity, ArchiveError> {
+    let identity = Identity {
+        format: VERSION,
+        features: Features::default(),
+        archive: new.archive,
+        cluster: new.cluster,
+        created: new.created,
+        software: new.software,
+    };
+    let bytes = identity.to_bytes()?;
+    if let Some(theirs) = existing(store).await? {
+        return Err(already(store, &theirs));
+    }
+    let foreign = store.first_name(|name| !name.starts_with(paths::PROBE)).await?;
+    if let Some(found) = foreign {
+        return Err(ArchiveError::NotEmpty { place: store.place().into(), found });
+    }
+    store.prepare().await?;
+    probe::exclusive(store, &identity.archive.simple().to_string()).await?;
+    let created = store.create(paths::IDENTITY, bytes).await?;
+    if let Created::Yes = created {
+        return Ok(identity);
+    }
+    match (existing(store).await?, created) {
+        (Some(found), _) if found == identity => Ok(identity),
+        (Some(theirs), _) => Err(already(store, &theirs)),
+        (None, Created::Unknown(source)) => {
+            Err(ArchiveError::Unavailable { what: format!("create {}", paths::IDENTITY), source: source.into() })
+        }
+        (None, _) => Err(ArchiveError::UnsafeStore {
+            place: store.place().into(),
+            reason: "it says that an object exists which cannot be read".into(),
+        }),
+    }
+}
+
+async fn existing(store: &Store) -> Result<Option<Identity>, ArchiveError> {
+    let bytes = store.get(paths::IDENTITY, limits::IDENTITY).await?;
+    bytes.map(|bytes| Identity::parse(&bytes, store.place())).transpose()
+}
+
+fn already(store: &Store, theirs: &Identity) -> ArchiveError {
+    ArchiveError::AlreadyArchive { place: store.place().into(), archive: theirs.archive }
 }

@@ -1,1 +1,64 @@
+//! Every name of an object in the store, formatted and parsed here only.
+//!
+//! Does not: know where the store lies.
 
+/// Name of the identity.
+pub(crate) const IDENTITY: &str = "archive.json";
+
+/// Prefix of the segments of shard 0.
+pub(crate) const LOG: &str = "log/0000";
+
+/// Prefix of manifests, which this version does not have.
+pub(crate) const MANIFESTS: &str = "man";
+
+/// Prefix of what the probe leaves.
+pub(crate) const PROBE: &str = "probe";
+
+/// Returns the name of the segment in `slot`.
+pub(crate) fn segment(slot: u64) -> String {
+    format!("{LOG}/{slot:016x}")
+}
+
+/// Returns the slot that a name is of; none if it is not the name of a segment.
+pub(crate) fn parse_segment(name: &str) -> Option<u64> {
+    let digits = name.strip_prefix(LOG)?.strip_prefix('/')?;
+    let slot = u64::from_str_radix(digits, 16).ok()?;
+    (segment(slot) == name).then_some(slot)
+}
+
+/// Returns the `n`th name that a probe tries.
+pub(crate) fn probe(salt: &str, n: usize) -> String {
+    format!("{PROBE}/{salt}-{n}")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn parsing_undoes_formatting(slot: u64) {
+            prop_assert_eq!(parse_segment(&segment(slot)), Some(slot));
+        }
+    }
+
+    #[test]
+    fn names_sort_as_their_numbers_do() {
+        assert!(segment(9) < segment(10) && segment(255) < segment(256));
+    }
+
+    #[test]
+    fn refuses_names_that_are_no_segment() {
+        for name in [
+            "archive.json",
+            "log/0000/1",
+            "log/0001/0000000000000001",
+            "log/0000/000000000000000A",
+            "log/0000/+000000000000001",
+        ] {
+            assert_eq!(parse_segment(name), None, "{name}");
+        }
+    }
+}

@@ -2,9 +2,14 @@
 //!
 //! Does not: decide whether an answer is good enough; it lists what is uncertain and the caller decides.
 
+mod fold;
+mod replay;
+
 use std::collections::BTreeMap;
 
 use vmrewind_model::{Gap, ObjectKey, Record, RecordKey, ResumeEntry, Seq, Timestamp};
+
+pub(crate) use replay::at;
 
 /// Which moment is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,10 +1,13 @@
-//! What the ends of the segments tell: who wrote when, what is proven, what is missing.
+//! What the segments tell apart from their records: who wrote when, what is proven, what is missing.
 //!
-//! Does not: read records, other than those of gaps.
+//! Does not: keep records, other than those of gaps.
 
-use vmrewind_model::{Epoch, ResumeEntry, Timestamp};
+use std::collections::BTreeMap;
 
-use crate::{Damage, GapSpan, Head, Proof, SegmentSummary};
+use futures::{StreamExt as _, TryStreamExt as _};
+use vmrewind_model::{Epoch, Gap, ResourceId, ResumeEntry, Seq, Timestamp};
+
+use crate::{Archive, ArchiveError, Damage, GapSpan, Head, Proof, ResumeMap, Segment, SegmentSummary, read};
 
 /// The whole archive from far away.
 #[derive(Clone, Debug)]
@@ -52,4 +55,139 @@ pub struct Reign {
     pub from: Timestamp,
     /// Instant of its newest segment.
     pub to: Timestamp,
+}
+
+/// What the archive proves, put together segment by segment.
+#[derive(Debug, Default)]
+pub(crate) struct Proofs(BTreeMap<ResourceId, Proof>);
+
+impl Proofs {
+    /// Adds the resume map of the next segment.
+    pub(crate) fn add(&mut self, map: &ResumeMap) {
+        if map.complete {
+            self.0.values_mut().for_each(|proof| proof.current = false);
+        }
+        for entry in &map.entries {
+            let since = self.0.get(&entry.id).and_then(|proof| proof.since).or(entry.proven_at);
+            self.0.insert(entry.id.clone(), Proof { entry: entry.clone(), since, current: true });
+        }
+    }
+
+    pub(crate) fn finish(self) -> Vec<Proof> {
+        self.0.into_values().collect()
+    }
+}
+
+/// The gaps, put together record by record.
+#[derive(Debug, Default)]
+pub(crate) struct Gaps(BTreeMap<Seq, GapSpan>);
+
+impl Gaps {
+    /// Adds the gap records of the next segment.
+    pub(crate) fn add(&mut self, segment: &Segment) {
+        for line in &segment.lines {
+            if let Some(gap) = &line.head.gap {
+                self.record(line.head.seq, gap);
+            }
+        }
+    }
+
+    fn record(&mut self, seq: Seq, gap: &Gap) {
+        let opened = gap.opened.unwrap_or(seq);
+        let closed = gap.to.map(|_| seq);
+        // A record that closes a gap says all that is known of it in the end.
+        self.0.insert(opened, GapSpan { gap: gap.clone(), opened, closed });
+    }
+
+    pub(crate) fn finish(self) -> Vec<GapSpan> {
+        self.0.into_values().collect()
+    }
+}
+
+/// All of a timeline, put together segment by segment.
+#[derive(Default)]
+struct Builder {
+    segments: Vec<SegmentSummary>,
+    proofs: Proofs,
+    gaps: Gaps,
+    damage: Vec<Damage>,
+}
+
+impl Builder {
+    fn add(&mut self, summary: SegmentSummary, resume: &ResumeMap, segment: Option<&Segment>) {
+        self.proofs.add(resume);
+        if let Some(segment) = segment {
+            self.gaps.add(segment);
+        }
+        self.segments.push(summary);
+    }
+
+    fn finish(self, head: Head) -> Timeline {
+        let mut reigns: Vec<Reign> = Vec::new();
+        for summary in &self.segments {
+            match reigns.last_mut() {
+                Some(reign) if reign.epoch == summary.epoch => {
+                    (reign.last, reign.to) = (summary.segment, summary.t_last);
+                }
+                _ => reigns.push(Reign {
+                    epoch: summary.epoch,
+                    nonce: summary.nonce,
+                    first: summary.segment,
+                    last: summary.segment,
+                    from: summary.t_first,
+                    to: summary.t_last,
+                }),
+            }
+        }
+        Timeline {
+            head,
+            first: self.segments.iter().find(|summary| summary.records > 0).map(|summary| summary.t_first),
+            records: self.segments.iter().map(|summary| summary.records).sum(),
+            bytes: self.segments.iter().map(|summary| summary.bytes).sum(),
+            segments: self.segments,
+            reigns,
+            proofs: self.proofs.finish(),
+            gaps: self.gaps.finish(),
+            damage: self.damage,
+        }
+    }
+}
+
+/// Reads the ends of all segments, and the segments that have gap records.
+pub(crate) async fn from_ends(archive: &Archive) -> Result<Timeline, ArchiveError> {
+    let head = archive.head().await?;
+    let mut builder = Builder::default();
+    let mut ends = std::pin::pin!(read::ends(archive, 1..=head.segment));
+    while let Some((summary, resume)) = ends.try_next().await? {
+        let segment = if summary.gaps { Some(read::segment(archive, summary.segment).await?) } else { None };
+        builder.add(summary, &resume, segment.as_ref());
+    }
+    Ok(builder.finish(head))
+}
+
+/// Reads and verifies all segments, and lists those that are damaged.
+pub(crate) async fn from_segments(archive: &Archive) -> Result<Timeline, ArchiveError> {
+    let mut builder = Builder::default();
+    let newest = match archive.newest().await {
+        Err(ArchiveError::Damaged(damage)) => {
+            let hole = damage.segment.unwrap_or_default();
+            builder.damage.push(damage);
+            hole.saturating_sub(1)
+        }
+        newest => newest?,
+    };
+    let mut head = Head::EMPTY;
+    let mut segments = std::pin::pin!(read::chain(archive.clone(), 1..=newest));
+    while let Some(segment) = segments.next().await {
+        match segment {
+            Ok(segment) => {
+                head = segment.summary.head(segment.digest);
+                builder.add(segment.summary.clone(), &segment.resume, Some(&segment));
+            }
+            Err(ArchiveError::Damaged(damage)) => builder.damage.push(damage),
+            Err(error) => return Err(error),
+        }
+    }
+    builder.damage.sort_by_key(|damage| damage.segment);
+    Ok(builder.finish(head))
 }

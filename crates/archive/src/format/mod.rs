@@ -3,7 +3,21 @@
 //! Does not: do input or output, or know how objects are named in a store.
 
 mod code;
+pub(crate) mod decode;
+pub(crate) mod encode;
+pub(crate) mod fault;
+mod footer;
+mod frame;
+mod index;
+pub(crate) mod limits;
+pub(crate) mod line;
+pub(crate) mod link;
+mod meta;
+mod public;
+mod root;
+mod salvage;
 mod segment;
+mod tarball;
 
 use std::fmt;
 

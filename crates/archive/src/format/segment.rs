@@ -2,9 +2,16 @@
 //!
 //! Does not: say where it was stored.
 
-use vmrewind_model::{Digest, Epoch, Record, Timestamp};
+use bytes::Bytes;
+use vmrewind_model::{Change, Digest, Epoch, ObjectOp, Op, RawObject, Record, Rv, Seq, Timestamp};
 
-use crate::{ArchiveError, ResumeMap, SeqRange};
+use super::{
+    Code, ResumeMap, SeqRange,
+    fault::{Checked, Fault},
+    footer::{Footer, flag},
+    line::Line,
+};
+use crate::{ArchiveError, Head, paths};
 
 /// What the end of a segment says about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +48,42 @@ pub struct SegmentSummary {
     pub bytes: u64,
 }
 
+impl SegmentSummary {
+    /// Says what a footer says, the fields of which were checked.
+    pub(crate) fn of(footer: &Footer, bytes: u64) -> Self {
+        let time = |micros| Timestamp::from_micros(micros).unwrap_or(Timestamp::MIN);
+        Self {
+            segment: footer.slots[0],
+            epoch: Epoch(footer.epoch),
+            nonce: footer.nonce,
+            seqs: SeqRange::new(Seq(footer.seqs[0]), Seq(footer.seqs[1])),
+            t_first: time(footer.times[0]),
+            t_last: time(footer.times[1]),
+            records: footer.records,
+            fence: footer.has(flag::FENCE),
+            complete: footer.has(flag::COMPLETE),
+            gaps: footer.has(flag::GAPS),
+            late: footer.has(flag::LATE),
+            back_dated: footer.has(flag::BACK_DATED),
+            prev: footer.prev,
+            root: footer.root,
+            bytes,
+        }
+    }
+
+    /// Returns the head of a log that ends with this segment.
+    pub(crate) fn head(&self, digest: Digest) -> Head {
+        Head {
+            segment: self.segment,
+            epoch: self.epoch,
+            nonce: self.nonce,
+            seq: self.seqs.last,
+            t: self.t_last,
+            digest,
+        }
+    }
+}
+
 /// A verified segment.
 #[derive(Clone, Debug)]
 pub struct Segment {
@@ -52,14 +95,103 @@ pub struct Segment {
     pub resume: ResumeMap,
     /// The program that wrote it.
     pub software: String,
+    pub(crate) lines: Vec<Line>,
 }
 
 impl Segment {
     /// Returns its records in order.
     ///
     /// # Errors
-    /// Each record may be [`ArchiveError::Damaged`] if its object lacks what every object has.
+    /// Each record may be [`ArchiveError::Damaged`] if its object has no resource version.
     pub fn records(&self) -> impl Iterator<Item = Result<Record, ArchiveError>> + '_ {
-        std::iter::empty()
+        self.lines.iter().filter_map(|line| self.record(line).transpose())
+    }
+
+    /// Checks every object: that it is canonical, and that it is the object that its record's key names.
+    ///
+    /// # Errors
+    /// [`ArchiveError::Damaged`] for the first that is not.
+    pub fn check_objects(&self) -> Result<(), ArchiveError> {
+        self.lines.iter().try_for_each(|line| line.check_object().map_err(|fault| self.damaged(fault)))
+    }
+
+    /// Makes the record of a line; none if the line may be passed over.
+    pub(crate) fn record(&self, line: &Line) -> Result<Option<Record>, ArchiveError> {
+        line.record().map_err(|fault| self.damaged(fault))
+    }
+
+    fn damaged(&self, fault: Fault) -> ArchiveError {
+        let slot = self.summary.segment;
+        fault.in_object(paths::segment(slot), Some(slot)).into()
+    }
+}
+
+impl Line {
+    /// Makes the record; none if the line may be passed over. The object's bytes are copied, so that a record
+    /// that is kept does not keep the whole frame.
+    fn record(&self) -> Checked<Option<Record>> {
+        let head = &self.head;
+        let Some(op) = head.op else { return Ok(None) };
+        let missing = || Fault::new(Code::Line, "a line lacks a member that its op needs");
+        let key = || head.key.clone().ok_or_else(missing);
+        let object = self.object.as_ref().map(|bytes| RawObject::from_archive(Bytes::copy_from_slice(bytes)));
+        let state = |op| -> Checked<Change> {
+            let object = object.clone().ok_or_else(missing)?;
+            Ok(Change::Object { op, key: key()?, rv: self.resource_version()?, object, from_seq: head.from })
+        };
+        let change = match op {
+            Op::Added => state(ObjectOp::Added)?,
+            Op::Modified => state(ObjectOp::Modified)?,
+            Op::Seen => state(ObjectOp::Seen)?,
+            Op::Deleted => {
+                let rv = if object.is_some() { Some(self.resource_version()?) } else { head.rv };
+                Change::Deleted { key: key()?, rv, object, inferred: head.inferred }
+            }
+            Op::Unobserved => Change::Unobserved { key: key()?, reason: head.reason.clone().ok_or_else(missing)? },
+            Op::Absent => Change::Absent { key: key()?, from_seq: head.from },
+            Op::Withheld => Change::Withheld {
+                key: key()?,
+                rv: head.rv.ok_or_else(missing)?,
+                reason: head.reason.clone().ok_or_else(missing)?,
+            },
+            Op::Gap => Change::Gap(head.gap.clone().ok_or_else(missing)?),
+            Op::Heartbeat => Change::Heartbeat,
+        };
+        Ok(Some(Record { seq: head.seq, t: head.t, lo: head.lo, era: head.era, change }))
+    }
+
+    /// Reads the resource version inside of the object.
+    fn resource_version(&self) -> Checked<Rv> {
+        #[derive(serde::Deserialize)]
+        struct Object {
+            metadata: Metadata,
+        }
+        #[derive(serde::Deserialize)]
+        struct Metadata {
+            #[serde(rename = "resourceVersion")]
+            resource_version: Rv,
+        }
+        let bytes = self.object.as_deref().unwrap_or_default();
+        let object: Object = serde_json::from_slice(bytes).map_err(|_| {
+            Fault::new(Code::Object, format!("the object of record {} has no resource version", self.head.seq))
+        })?;
+        Ok(object.metadata.resource_version)
+    }
+
+    fn check_object(&self) -> Checked<()> {
+        let Some(bytes) = &self.object else { return Ok(()) };
+        let seq = self.head.seq;
+        let canonical = vmrewind_model::canonical::canonicalize(bytes).is_ok_and(|canonical| canonical == *bytes);
+        if !canonical {
+            return Err(Fault::new(Code::Object, format!("the object of record {seq} is not canonical JSON")));
+        }
+        let head = RawObject::from_archive(bytes.clone())
+            .head()
+            .map_err(|error| Fault::new(Code::Object, format!("the object of record {seq}: {error}")))?;
+        let named = self.head.key.as_ref().is_some_and(|key| key.object == head.key && key.uid == head.uid);
+        if !named {
+            return Err(Fault::new(Code::Key, format!("the object of record {seq} is not the one that its key names")));
+        }
+        Ok(())
     }
 }

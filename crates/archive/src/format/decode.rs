@@ -1,0 +1,236 @@
+//! The bytes of a segment to records, each step verified before the next.
+//!
+//! Does not: go on after a fault; `salvage.rs` says what is still readable.
+
+use bytes::Bytes;
+use uuid::Uuid;
+use vmrewind_model::Digest;
+
+use super::{
+    Code, ResumeMap, Segment, SegmentSummary,
+    encode::{INDEX_NAME, lines_name},
+    fault::{Checked, Fault, demand},
+    footer::{self, Footer, flag},
+    frame::Unpacker,
+    index::{self, FrameEntry, Index},
+    limits,
+    line::{self, Line},
+    meta::{self, Meta},
+    public,
+    root::Tree,
+    salvage, tarball,
+};
+
+/// Reads and verifies the segment that should stand in `slot` of `archive`.
+pub(crate) fn decode(bytes: &Bytes, archive: Uuid, slot: u64) -> Checked<Segment> {
+    let footer = footer(bytes, bytes.len() as u64).map_err(|fault| salvage::without_footer(bytes, fault))?;
+    belongs(&footer, archive, slot)?;
+    parts(bytes, &footer).map_err(|fault| salvage::by_index(bytes, &footer, fault))
+}
+
+/// What the end of a segment says.
+pub(crate) enum Peek {
+    /// All of it.
+    Done(Box<(SegmentSummary, ResumeMap)>),
+    /// The resume map begins earlier: this many bytes of the end are needed.
+    Longer(u64),
+}
+
+/// Reads the end of the segment that should stand in `slot` of `archive` and is `size` bytes long.
+pub(crate) fn peek(tail: &Bytes, size: u64, archive: Uuid, slot: u64) -> Checked<Peek> {
+    let footer = footer(tail, size)?;
+    belongs(&footer, archive, slot)?;
+    let needed = size - footer.body_length;
+    let Some(from) = (tail.len() as u64).checked_sub(needed) else { return Ok(Peek::Longer(needed)) };
+    let from = position(from)?;
+    let resume = public::decode(&tail.slice(from..tail.len() - footer::LEN))?;
+    check_complete(&footer, &resume)?;
+    Ok(Peek::Done(Box::new((SegmentSummary::of(&footer, size), resume))))
+}
+
+/// Reads the footer at the end of `bytes`, which are the end of an object of `size` bytes.
+fn footer(bytes: &[u8], size: u64) -> Checked<Footer> {
+    demand(size <= limits::SEGMENT, Code::TooLarge, "it is larger than a segment may be")?;
+    let short = || Fault::new(Code::Truncated, format!("it has {size} bytes, fewer than a footer"));
+    let footer =
+        Footer::parse(bytes.last_chunk().ok_or_else(short)?).map_err(|fault| fault.at(size - footer::LEN as u64))?;
+    footer.check_fields(size)?;
+    Ok(footer)
+}
+
+fn belongs(footer: &Footer, archive: Uuid, slot: u64) -> Checked<()> {
+    demand(footer.archive == archive, Code::Archive, "it belongs to another archive")?;
+    let name = format!("it is segment {}", footer.slots[0]);
+    demand(footer.slots[0] == slot, Code::Name, &name)
+}
+
+fn check_complete(footer: &Footer, resume: &ResumeMap) -> Checked<()> {
+    demand(footer.has(flag::COMPLETE) == resume.complete, Code::Flags, "the flag for a complete resume map is wrong")
+}
+
+/// Reads everything before the footer.
+fn parts(bytes: &Bytes, footer: &Footer) -> Checked<Segment> {
+    let end = bytes.len() - footer::LEN;
+    demand(Digest::of(&bytes[..end]) == footer.body_sha256, Code::BodyHash, "bytes were changed")?;
+    let body = position(footer.body_length)?;
+    let resume = public::decode(&bytes.slice(body..end)).map_err(|fault| fault.at(footer.body_length))?;
+    let mut unpacker = Unpacker::new()?;
+    let index = index(bytes, footer, &mut unpacker).map_err(|fault| fault.at(footer.index_offset))?;
+    let mut content = Content::new(footer, &index);
+    for entry in &index.frames {
+        content.frame(bytes, entry, &mut unpacker).map_err(|fault| fault.at(entry.offset))?;
+    }
+    let (lines, software) = content.finish(footer)?;
+    check_complete(footer, &resume)?;
+    Ok(Segment {
+        summary: SegmentSummary::of(footer, bytes.len() as u64),
+        digest: Digest::of(bytes),
+        resume,
+        software,
+        lines,
+    })
+}
+
+/// Reads the index frame and checks that it fits the footer.
+pub(super) fn index(bytes: &Bytes, footer: &Footer, unpacker: &mut Unpacker) -> Checked<Index> {
+    let frame = &bytes[position(footer.index_offset)?..position(footer.body_length)?];
+    demand(Digest::of(frame) == footer.index_sha256, Code::IndexHash, "the index was changed")?;
+    let size = u64::from(footer.index_content);
+    demand(size <= limits::INDEX, Code::Limit, "the index is too large")?;
+    let content = unpacker.unpack(frame, size)?;
+    let member = tarball::member(&content, 0)?;
+    let alone = member.name == INDEX_NAME && content[member.end..] == tarball::END;
+    demand(alone, Code::Tar, "the index frame holds something else than the index")?;
+    let index = index::decode(&content[member.content])?;
+    let plain = index.filter.is_empty() && index.filter_bits == 0 && index.filter_probes == 0;
+    let keyless = index.frames.iter().all(|frame| frame.first_key.is_empty() && frame.last_key.is_empty());
+    demand(plain && keyless, Code::Index, "a log segment has neither filter nor keys")?;
+    let mut offset = 0;
+    let (mut members, mut records, mut total) = (0, 0, 0);
+    for frame in &index.frames {
+        demand(frame.offset == offset && frame.length > 0, Code::Index, "frames overlap or leave holes")?;
+        offset += u64::from(frame.length);
+        members += u64::from(frame.members);
+        records += u64::from(frame.records);
+        total += u64::from(frame.content);
+        demand(u64::from(frame.content) <= limits::FRAME, Code::Limit, "a frame is too large")?;
+        demand(total <= limits::CONTENT, Code::Limit, "the segment holds too much")?;
+    }
+    demand(offset == footer.index_offset, Code::Index, "the frames do not end where the index begins")?;
+    let totals = [members, records, index.members, index.records];
+    let said = [footer.members, footer.records, footer.members, footer.records];
+    demand(totals == said, Code::Count, "index and footer count differently")?;
+    Ok(index)
+}
+
+/// What was read of a segment so far.
+struct Content<'a> {
+    footer: &'a Footer,
+    /// How many members of lines there must be, and how many there were.
+    members: [usize; 2],
+    software: Option<String>,
+    lines: Vec<Line>,
+    tree: Tree,
+}
+
+impl<'a> Content<'a> {
+    fn new(footer: &'a Footer, index: &Index) -> Self {
+        let members = index.frames.iter().map(|frame| frame.members as usize).sum::<usize>().saturating_sub(1);
+        Self { footer, members: [members, 0], software: None, lines: Vec::new(), tree: Tree::default() }
+    }
+
+    /// Reads a frame and compares it with what the index says.
+    fn frame(&mut self, bytes: &Bytes, entry: &FrameEntry, unpacker: &mut Unpacker) -> Checked<()> {
+        let start = position(entry.offset)?;
+        let stored = &bytes[start..start + entry.length as usize];
+        demand(Digest::of(stored).0 == entry.sha256, Code::FrameHash, "the frame was changed")?;
+        let content = Bytes::from(unpacker.unpack(stored, u64::from(entry.content))?);
+        let before = self.lines.len();
+        let (mut at, mut members) = (0, 0);
+        while at < content.len() {
+            let member = tarball::member(&content, at)?;
+            self.member(&content, &member)?;
+            at = member.end;
+            members += 1;
+        }
+        let lines = &self.lines[before..];
+        let (seqs, times) = match (lines.first(), lines.last()) {
+            (Some(first), Some(last)) => {
+                ([first.head.seq.0, last.head.seq.0], [first.head.t.micros(), last.head.t.micros()])
+            }
+            _ => ([0; 2], [0; 2]),
+        };
+        let same = members == entry.members
+            && lines.len() as u64 == u64::from(entry.records)
+            && seqs == [entry.first_seq, entry.last_seq]
+            && times == [entry.first_time, entry.last_time];
+        demand(same, Code::Count, "the frame holds something else than the index says")
+    }
+
+    fn member(&mut self, frame: &Bytes, member: &tarball::Member) -> Checked<()> {
+        if self.software.is_none() {
+            demand(member.name == meta::NAME, Code::Tar, "the first member is not meta.json")?;
+            self.software = Some(Meta::check(&frame[member.content.clone()], self.footer)?);
+            return Ok(());
+        }
+        let [count, n] = self.members;
+        demand(n < count && member.name == lines_name(n, count), Code::Tar, "a member is none that belongs there")?;
+        self.members[1] += 1;
+        for line in lines(frame, member)? {
+            let line = line?;
+            let seq = self.footer.seqs[0] + self.lines.len() as u64;
+            demand(line.head.seq.0 == seq, Code::Seq, "a seq does not follow the one before")?;
+            let later = self.lines.last().is_none_or(|last| last.head.t < line.head.t);
+            demand(later, Code::Time, "a time is not after the one before")?;
+            demand(seq <= self.footer.seqs[1], Code::Count, "there are more records than the footer says")?;
+            self.tree.push(line.leaf);
+            self.lines.push(line);
+        }
+        Ok(())
+    }
+
+    /// Compares all that was read with the footer.
+    fn finish(self, footer: &Footer) -> Checked<(Vec<Line>, String)> {
+        let lines = self.lines;
+        demand(lines.len() as u64 == footer.records, Code::Count, "there are fewer records than the footer says")?;
+        if let (Some(first), Some(last)) = (lines.first(), lines.last()) {
+            let times = [first.head.t.micros(), last.head.t.micros()];
+            demand(times == footer.times, Code::Time, "the footer has other times than the records")?;
+        }
+        let has = |test: fn(&Line) -> bool| lines.iter().any(test);
+        let flags = [
+            (flag::GAPS, has(|line| line.head.gap.is_some())),
+            (flag::LATE, has(|line| line.head.lo.is_some())),
+            (flag::BACK_DATED, has(|line| line.head.from.is_some())),
+        ];
+        let same = flags.iter().all(|&(flag, set)| footer.has(flag) == set);
+        demand(same, Code::Flags, "the flags differ from the records")?;
+        demand(self.tree.root() == footer.root, Code::Root, "the event root does not match the records")?;
+        let software = self.software.ok_or_else(|| Fault::new(Code::Tar, "there is no meta.json"))?;
+        Ok((lines, software))
+    }
+}
+
+/// Reads the lines of a member one by one.
+pub(super) fn lines<'a>(
+    frame: &'a Bytes,
+    member: &tarball::Member,
+) -> Checked<impl Iterator<Item = Checked<Line>> + 'a> {
+    let start = member.content.start;
+    let text = std::str::from_utf8(&frame[member.content.clone()])
+        .map_err(|_| Fault::new(Code::Line, "the lines are not UTF-8"))?;
+    demand(text.ends_with('\n'), Code::Line, "the last line is cut")?;
+    let mut at = 0;
+    Ok(std::iter::from_fn(move || {
+        let rest = &text[at..];
+        let end = rest.find('\n')?;
+        let line = line::parse(frame, start + at, &rest[..end]);
+        at += end + 1;
+        Some(line)
+    }))
+}
+
+/// Turns an offset that was checked against the size of the object into a position in memory.
+fn position(offset: u64) -> Checked<usize> {
+    usize::try_from(offset).map_err(|_| Fault::new(Code::TooLarge, "it does not fit into memory"))
+}

@@ -1,0 +1,68 @@
+//! The public frame: the resume map, readable without decompressing anything.
+//!
+//! Does not: merge maps; see [`crate::Timeline`].
+
+use bytes::Bytes;
+use vmrewind_model::Digest;
+
+use super::{
+    Code, ResumeMap,
+    fault::{Checked, Fault, demand, time},
+    limits,
+};
+
+const SKIPPABLE: u32 = 0x184D_2A5C;
+const MAGIC: [u8; 8] = *b"KVBPUB01";
+
+/// Bytes before the JSON.
+const PREFIX: usize = 4 + 4 + 8 + 32;
+
+/// Returns the bytes of the public frame.
+///
+/// # Errors
+/// Which rule of the format the map breaks.
+pub(crate) fn encode(map: &ResumeMap) -> Result<Vec<u8>, String> {
+    let sorted = map.entries.windows(2).all(|pair| pair[0].id < pair[1].id);
+    if !sorted {
+        return Err("the resume entries are not sorted, or name a resource twice".into());
+    }
+    for entry in &map.entries {
+        super::line::check_text("detail", &entry.detail)?;
+    }
+    let json = serde_json::to_vec(map).map_err(|error| error.to_string())?;
+    if json.len() as u64 > limits::PUBLIC {
+        return Err(format!("a resume map of {} bytes is larger than {}", json.len(), limits::PUBLIC));
+    }
+    let length = u32::try_from(json.len() + PREFIX - 8).map_err(|error| error.to_string())?;
+    let mut out = Vec::with_capacity(PREFIX + json.len());
+    out.extend_from_slice(&SKIPPABLE.to_le_bytes());
+    out.extend_from_slice(&length.to_le_bytes());
+    out.extend_from_slice(&MAGIC);
+    out.extend_from_slice(&Digest::of(&json).0);
+    out.extend_from_slice(&json);
+    Ok(out)
+}
+
+/// Reads the public frame, which must fill `bytes`.
+pub(crate) fn decode(bytes: &Bytes) -> Checked<ResumeMap> {
+    let broken = |detail: &str| Fault::new(Code::Public, detail);
+    demand(bytes.len() >= PREFIX, Code::Public, "the public frame is too short")?;
+    let (prefix, json) = bytes.split_at(PREFIX);
+    let length = u32::try_from(bytes.len() - 8).map_err(|_| broken("the public frame is too long"))?;
+    let framed =
+        prefix[..4] == SKIPPABLE.to_le_bytes() && prefix[4..8] == length.to_le_bytes() && prefix[8..16] == MAGIC;
+    demand(framed, Code::Public, "there is no public frame where it should be")?;
+    demand(json.len() as u64 <= limits::PUBLIC, Code::Limit, "the public frame is too large")?;
+    demand(prefix[16..] == Digest::of(json).0, Code::Public, "the resume map was changed")?;
+    let map: ResumeMap = serde_json::from_slice(json)
+        .map_err(|error| broken(&format!("the resume map is not as it should be, column {}", error.column())))?;
+    let sorted = map.entries.windows(2).all(|pair| pair[0].id < pair[1].id);
+    demand(sorted, Code::Public, "the resume entries are not sorted, or name a resource twice")?;
+    for entry in &map.entries {
+        demand(entry.detail.len() <= limits::TEXT, Code::Limit, "the detail of a resource is too long")?;
+        if let Some(proven) = entry.proven_at {
+            time(proven.micros(), Code::Public)?;
+        }
+    }
+    Ok(map)
+}
