@@ -14,7 +14,7 @@ use kube::client::Body;
 use serde::Deserialize;
 use vmrewind_model::Timestamp;
 
-use crate::{Cause, Cluster, ClusterError, Target, redact::redact, target::escape};
+use crate::{Cause, Cluster, ClusterError, Target, cause, redact::redact, target::escape};
 
 /// How long an answer may take, body included. The server itself gives up after 60 s
 /// (`kubernetes/kubernetes: staging/src/k8s.io/apiserver/pkg/server/options/server_run_options.go`, `RequestTimeout`).
@@ -73,7 +73,7 @@ impl Call {
     }
 
     pub(crate) fn broken(&self, error: &(dyn StdError + 'static)) -> ClusterError {
-        ClusterError::Unreachable { call: self.text(), reason: chain(error) }
+        ClusterError::Unreachable { call: self.text(), reason: cause::chain(error) }
     }
 
     /// Builds the error that a status of the server stands for.
@@ -115,10 +115,10 @@ impl Call {
     fn failed(&self, error: &kube::Error) -> ClusterError {
         let call = self.text();
         match error {
-            kube::Error::Auth(auth) => ClusterError::Credentials { reason: credentials(auth) },
-            _ => match certificate(error) {
+            kube::Error::Auth(auth) => ClusterError::Credentials { reason: cause::credentials(auth) },
+            _ => match cause::certificate(error) {
                 Some(reason) => ClusterError::Certificate { call, reason },
-                None => ClusterError::Unreachable { call, reason: network(error) },
+                None => ClusterError::Unreachable { call, reason: cause::network(error) },
             },
         }
     }
@@ -250,64 +250,4 @@ fn warning_text(header: &str) -> Option<String> {
             c => text.push(c),
         }
     }
-}
-
-/// What an authentication plugin or a token file lets us down with, without its output, which may hold a token.
-fn credentials(error: &kube::client::AuthError) -> String {
-    match error {
-        kube::client::AuthError::AuthExecRun { cmd, out } => format!("{cmd} ended with {}", out.status),
-        kube::client::AuthError::AuthExecParse(_) => "the exec plugin's output is no ExecCredential".to_owned(),
-        other => other.to_string(),
-    }
-}
-
-/// Finds what TLS says about certificates somewhere below an error.
-fn certificate(error: &(dyn StdError + 'static)) -> Option<String> {
-    let mut current = Some(error);
-    for _ in 0..16 {
-        let error = current?;
-        if let Some(
-            tls @ (rustls::Error::InvalidCertificate(_)
-            | rustls::Error::NoCertificatesPresented
-            | rustls::Error::UnsupportedNameType
-            | rustls::Error::AlertReceived(_)),
-        ) = error.downcast_ref::<rustls::Error>()
-        {
-            return Some(tls.to_string());
-        }
-        // The source of an I/O error is that of the error in it, which would be passed over.
-        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        current = match inner {
-            Some(inner) => Some(inner),
-            None => error.source(),
-        };
-    }
-    None
-}
-
-/// What the network says, without kube's name for the layer that said it.
-fn network(error: &kube::Error) -> String {
-    match error {
-        kube::Error::Service(inner) => chain(inner.as_ref()),
-        kube::Error::HyperError(inner) => chain(inner),
-        other => chain(other),
-    }
-}
-
-/// The causes of an error in one line, each said once.
-fn chain(error: &(dyn StdError + 'static)) -> String {
-    let mut text = String::new();
-    let mut current = Some(error);
-    for _ in 0..16 {
-        let Some(error) = current else { break };
-        let words = error.to_string();
-        if !text.contains(&words) {
-            if !text.is_empty() {
-                text.push_str(": ");
-            }
-            text.push_str(&words);
-        }
-        current = error.source();
-    }
-    text
 }

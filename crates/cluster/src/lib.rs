@@ -14,6 +14,7 @@
 //! Does not: know archives, keep state between calls, read a clock, or put the body of an object into an error or a log.
 
 mod call;
+mod cause;
 mod connect;
 mod discovery;
 mod error;

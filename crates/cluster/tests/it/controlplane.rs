@@ -2,12 +2,15 @@
 
 use std::{path::Path, time::Duration};
 
+use anyhow::Context as _;
+use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::{
     Api,
     api::{ObjectMeta, PostParams},
 };
-use serde_json::json;
+use serde_json::{Value, json};
+use vmrewind_cluster::{Cluster, Preconditions, Propagation, Watch, WatchEvent, WriteOptions};
 use vmrewind_testkit::controlplane::{Component, ControlPlane, Lifetime, Options, Process, User};
 
 fn config_map(name: &str) -> ConfigMap {
@@ -82,6 +85,62 @@ async fn a_control_plane_survives_what_tests_do_to_it_and_leaves_nothing_behind(
     }
     assert!(!directory.exists());
     Ok(())
+}
+
+/// A type that exists before the controllers start.
+fn widgets() -> Value {
+    json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": "widgets.example.com"},
+        "spec": {"group": "example.com", "scope": "Namespaced",
+            "names": {"plural": "widgets", "singular": "widget", "kind": "Widget", "listKind": "WidgetList"},
+            "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema":
+                {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}}]}})
+}
+
+#[tokio::test]
+async fn deletes_cascade_through_the_real_garbage_collector_and_namespaces_come_to_an_end() -> anyhow::Result<()> {
+    const PATIENCE: Duration = Duration::from_secs(60);
+    vmrewind_cluster::install_crypto_provider();
+    let plane = ControlPlane::start(Options { crds: vec![widgets()], ..Options::default() }).await?;
+    let cluster = Cluster::from_client(plane.client().await?);
+    let discovery = cluster.discover().await?;
+    let type_ = |group: &str, kind: &str| discovery.by_kind(group, kind).cloned().context("served");
+    let (namespaces, widgets, config_maps) =
+        (type_("", "Namespace")?, type_("example.com", "Widget")?, type_("", "ConfigMap")?);
+    let options = WriteOptions::default();
+    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "cascade"}});
+    cluster.create(&namespaces, &namespace, &options).await?;
+    let owner = json!({"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "owner", "namespace": "cascade"}});
+    let owner = cluster.create(&widgets, &owner, &options).await?.object.head()?;
+    let owned = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "owned", "namespace": "cascade",
+        "ownerReferences": [{"apiVersion": "example.com/v1", "kind": "Widget", "name": "owner", "uid": owner.uid}]}});
+    cluster.create(&config_maps, &owned, &options).await?;
+
+    // The ends are watched for; a silent watch ends by itself and with it the test.
+    let target = config_maps.target(Some("cascade"));
+    let (from, _) = cluster.newest_version(&target).await?;
+    let mut watch = cluster.watch(&target, from, PATIENCE).await?;
+    let place = widgets.target(Some("cascade"));
+    let this = Preconditions { uid: Some(owner.uid), rv: None };
+    cluster.delete(&place, "owner", &this, Propagation::Background, &options).await?;
+    deletion(&mut watch, "owned").await?;
+
+    let everywhere = namespaces.target(None);
+    let (from, _) = cluster.newest_version(&everywhere).await?;
+    let mut watch = cluster.watch(&everywhere, from, PATIENCE).await?;
+    cluster.delete(&everywhere, "cascade", &Preconditions::default(), Propagation::Background, &options).await?;
+    deletion(&mut watch, "cascade").await
+}
+
+async fn deletion(watch: &mut Watch, name: &str) -> anyhow::Result<()> {
+    while let Some(event) = watch.next().await {
+        if let WatchEvent::Deleted(object) = event?
+            && object.head()?.key.name == name
+        {
+            return Ok(());
+        }
+    }
+    anyhow::bail!("{name} is still there")
 }
 
 /// Waits for something that other processes do; bounded.

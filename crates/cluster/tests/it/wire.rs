@@ -87,6 +87,22 @@ async fn answers_that_make_no_sense_are_errors_without_their_content() {
 }
 
 #[tokio::test]
+async fn pages_of_different_versions_are_no_list() {
+    // The second page always belongs to a later version than the first, with or without a word about it.
+    let service = tower::service_fn(|request: Request<Body>| async move {
+        let second = request.uri().query().is_some_and(|query| query.contains("continue="));
+        let metadata =
+            if second { json!({"resourceVersion": "8"}) } else { json!({"resourceVersion": "7", "continue": "t"}) };
+        Ok::<_, Infallible>(Response::new(Body::from(
+            json!({"metadata": metadata, "items": []}).to_string().into_bytes(),
+        )))
+    });
+    let cluster = Cluster::from_client(kube::Client::new(service, "default"));
+    let error = cluster.list_consistent(&secrets(), 10).await.expect_err("no list");
+    assert!(matches!(error, ClusterError::Inconsistent { attempts: 5, .. }), "{error}");
+}
+
+#[tokio::test]
 async fn refusals_name_the_field_but_not_the_value() {
     let message = format!("Secret \"s\" is invalid: data[k]: Invalid value: \"{SECRET}\": must be short");
     let body = json!({"kind": "Status", "code": 422, "reason": "Invalid", "message": message, "details": {"causes": [

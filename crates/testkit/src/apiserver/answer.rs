@@ -75,8 +75,10 @@ pub(super) fn serialise(value: &Value) -> String {
             format!("[{}]", items.join(","))
         }
         Value::Object(members) => {
-            let mut parts: Vec<_> =
-                members.iter().map(|(name, value)| format!("{}:{}", Value::from(name.as_str()), serialise(value))).collect();
+            let mut parts: Vec<_> = members
+                .iter()
+                .map(|(name, value)| format!("{}:{}", Value::from(name.as_str()), serialise(value)))
+                .collect();
             if value.pointer("/metadata/annotations").is_some_and(|all| all.get(TWICE).is_some()) {
                 parts.push(r#""twice":1,"twice":2"#.to_owned());
             }

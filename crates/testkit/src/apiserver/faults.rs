@@ -21,6 +21,8 @@ pub enum Fault {
     StallStream(usize),
     /// The events of a watch have `object` before `type`.
     Reversed,
+    /// Just before the request is carried out something else is written and all history is compacted.
+    Compact,
     /// The answer carries a warning.
     Warn(String),
 }

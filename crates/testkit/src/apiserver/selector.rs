@@ -25,7 +25,8 @@ impl Selector {
     pub(super) fn read(asked: &Asked) -> Result<Self, Refusal> {
         let refuse = |text: &str| Refusal::new(400, format!("selector {text:?} is not supported"));
         let text = asked.parameter("labelSelector");
-        let labels = split(text).iter().map(|part| requirement(part).ok_or_else(|| refuse(text))).collect::<Result<_, _>>()?;
+        let labels =
+            split(text).iter().map(|part| requirement(part).ok_or_else(|| refuse(text))).collect::<Result<_, _>>()?;
         let fields = asked.parameter("fieldSelector");
         let name = match fields.split_once('=') {
             None if fields.is_empty() => None,

@@ -279,9 +279,14 @@ impl FakeApiServer {
             Some(Fault::Status(status)) => return (Err(Refusal::new(*status, "a fault was asked for")), fault),
             Some(Fault::Gone) => return (Err(Refusal::new(410, "too old resource version")), fault),
             Some(Fault::Cut | Fault::Stall) => return (Err(Refusal::new(500, "never sent")), fault),
+            Some(Fault::Compact) => {
+                state.revision += 1;
+                state.compacted = state.revision;
+            }
             _ => {}
         }
-        let content_type = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let content_type =
+            parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let outcome = match verb {
             "list" => list(&state, &asked),
             "watch" => watch(&self.inner, &state, asked, fault.clone()),
@@ -316,7 +321,9 @@ fn about_itself(state: &State, path: &str) -> Option<Answer> {
     match path {
         "/api" => Some(told(true)),
         "/apis" => Some(told(false)),
-        "/version" => Some(json_answer(StatusCode::OK, &json!({"major": "1", "minor": "36", "gitVersion": "v1.36.0-fake"}))),
+        "/version" => {
+            Some(json_answer(StatusCode::OK, &json!({"major": "1", "minor": "36", "gitVersion": "v1.36.0-fake"})))
+        }
         "/readyz" | "/livez" => Some(answer(StatusCode::OK, "text/plain", "ok".to_owned())),
         _ => None,
     }
@@ -324,7 +331,8 @@ fn about_itself(state: &State, path: &str) -> Option<Answer> {
 
 fn place_of(state: &State, object: &Value) -> Place {
     let text = |path: &str| object.pointer(path).and_then(Value::as_str).unwrap_or_default();
-    let by_kind: BTreeMap<_, _> = state.types.iter().map(|served| ((served.api_version(), served.kind.as_str()), served)).collect();
+    let by_kind: BTreeMap<_, _> =
+        state.types.iter().map(|served| ((served.api_version(), served.kind.as_str()), served)).collect();
     let served = by_kind.get(&(text("/apiVersion").to_owned(), text("/kind"))).expect("a served type");
     Place::new(served, text("/metadata/namespace"), text("/metadata/name"))
 }

@@ -73,9 +73,9 @@ pub(super) fn watch(inner: &Arc<Inner>, state: &State, asked: Asked, fault: Opti
     };
     if from == 0 {
         let present = state.as_of(&running.asked.served, state.revision);
-        let present = present.iter().filter(|(place, object)| {
-            running.asked.covers(&place.namespace) && running.selector.matches(object)
-        });
+        let present = present
+            .iter()
+            .filter(|(place, object)| running.asked.covers(&place.namespace) && running.selector.matches(object));
         let lines: Vec<_> = present.map(|(_, object)| running.line("ADDED", object)).collect();
         running.ready.extend(lines);
     } else if from < state.window {
@@ -151,7 +151,9 @@ impl Running {
             return true;
         }
         let news = state.log.iter().filter(|logged| {
-            logged.revision > self.cursor && logged.place.is_of(&self.asked.served) && self.asked.covers(&logged.place.namespace)
+            logged.revision > self.cursor
+                && logged.place.is_of(&self.asked.served)
+                && self.asked.covers(&logged.place.namespace)
         });
         let lines: Vec<_> = news.filter_map(|logged| self.event(logged)).collect();
         self.ready.extend(lines);

@@ -11,7 +11,13 @@ use super::{
 
 /// # Errors
 /// What a real server answers: 404, 409 for what exists or has another version or uid, 400 and 422.
-pub(super) fn write(state: &mut State, asked: &Asked, content_type: &str, body: &[u8], now: &str) -> Result<Answer, Refusal> {
+pub(super) fn write(
+    state: &mut State,
+    asked: &Asked,
+    content_type: &str,
+    body: &[u8],
+    now: &str,
+) -> Result<Answer, Refusal> {
     match asked.verb {
         "create" => create(state, asked, parse(body)?, now),
         "update" => update(state, asked, parse(body)?),
@@ -23,7 +29,12 @@ pub(super) fn write(state: &mut State, asked: &Asked, content_type: &str, body: 
 fn create(state: &mut State, asked: &Asked, mut object: Value, now: &str) -> Result<Answer, Refusal> {
     let namespace = asked.namespace.clone().unwrap_or_default();
     if asked.served.namespaced {
-        let home = Place { group: String::new(), plural: "namespaces".to_owned(), namespace: String::new(), name: namespace.clone() };
+        let home = Place {
+            group: String::new(),
+            plural: "namespaces".to_owned(),
+            namespace: String::new(),
+            name: namespace.clone(),
+        };
         if !state.objects.contains_key(&home) {
             return Err(Refusal::new(404, format!("namespaces {namespace:?} not found")));
         }
@@ -35,11 +46,13 @@ fn create(state: &mut State, asked: &Asked, mut object: Value, now: &str) -> Res
     if metadata.get("resourceVersion").and_then(Value::as_str).is_some_and(|version| !version.is_empty()) {
         return Err(Refusal::new(400, "resourceVersion should not be set on objects to be created"));
     }
-    let generated = metadata.get("generateName").and_then(Value::as_str).map(|prefix| format!("{prefix}{}", &uid[31..]));
+    let generated =
+        metadata.get("generateName").and_then(Value::as_str).map(|prefix| format!("{prefix}{}", &uid[31..]));
     if let (None, Some(name)) = (metadata.get("name"), generated) {
         metadata.insert("name".to_owned(), json!(name));
     }
-    let Some(name) = metadata.get("name").and_then(Value::as_str).filter(|name| !name.is_empty()).map(str::to_owned) else {
+    let Some(name) = metadata.get("name").and_then(Value::as_str).filter(|name| !name.is_empty()).map(str::to_owned)
+    else {
         return Err(Refusal::new(422, "name or generateName is required"));
     };
     metadata.insert("uid".to_owned(), json!(uid));
@@ -129,11 +142,18 @@ fn delete(state: &mut State, asked: &Asked, body: &[u8], now: &str) -> Result<An
 }
 
 /// Finishes a change of an object that exists: checks, keeps what clients cannot change, stores.
-fn settle(state: &mut State, asked: &Asked, place: &Place, present: &Value, mut object: Value) -> Result<Answer, Refusal> {
+fn settle(
+    state: &mut State,
+    asked: &Asked,
+    place: &Place,
+    present: &Value,
+    mut object: Value,
+) -> Result<Answer, Refusal> {
     for member in ["resourceVersion", "uid"] {
         let wanted = object.pointer(&format!("/metadata/{member}")).and_then(Value::as_str).unwrap_or_default();
         if !wanted.is_empty() && Some(wanted) != present["metadata"][member].as_str() {
-            let text = format!("{}: the object has been modified; its {member} is another one", asked.what(&asked.name));
+            let text =
+                format!("{}: the object has been modified; its {member} is another one", asked.what(&asked.name));
             return Err(Refusal::new(409, text));
         }
     }
@@ -147,14 +167,24 @@ fn settle(state: &mut State, asked: &Asked, place: &Place, present: &Value, mut 
             None => drop(object.as_object_mut().map(|members| members.remove("status"))),
         }
     }
-    let kept = ["uid", "creationTimestamp", "resourceVersion", "generation", "deletionTimestamp", "deletionGracePeriodSeconds", "namespace"];
+    let kept = [
+        "uid",
+        "creationTimestamp",
+        "resourceVersion",
+        "generation",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "namespace",
+    ];
     for member in kept {
         match present["metadata"].get(member) {
             Some(value) => object["metadata"][member] = value.clone(),
             None => drop(metadata_of(&mut object)?.remove(member)),
         }
     }
-    if let Some(generation) = present["metadata"]["generation"].as_i64().filter(|_| object.get("spec") != present.get("spec")) {
+    if let Some(generation) =
+        present["metadata"]["generation"].as_i64().filter(|_| object.get("spec") != present.get("spec"))
+    {
         object["metadata"]["generation"] = json!(generation + 1);
     }
     object["apiVersion"] = present["apiVersion"].clone();
@@ -190,9 +220,10 @@ pub(super) fn get(state: &State, asked: &Asked) -> Result<Answer, Refusal> {
 
 fn check_namespace(object: &Value, namespace: &str) -> Result<(), Refusal> {
     match object.pointer("/metadata/namespace").and_then(Value::as_str) {
-        Some(given) if given != namespace => {
-            Err(Refusal::new(400, "the namespace of the provided object does not match the namespace sent on the request"))
-        }
+        Some(given) if given != namespace => Err(Refusal::new(
+            400,
+            "the namespace of the provided object does not match the namespace sent on the request",
+        )),
         _ => Ok(()),
     }
 }

@@ -18,6 +18,7 @@
 mod binaries;
 mod etcd;
 mod files;
+mod flags;
 mod furnish;
 mod plane;
 mod ports;

@@ -12,18 +12,14 @@ use tempfile::TempDir;
 
 use super::{
     Lifetime, Process, binaries, etcd,
-    files::{ADMIN, Layout},
+    files::{ADMIN, Layout, copy_directory, new_directory},
+    flags,
     ports::free_port,
 };
 
 /// How long a program may take to be ready; it takes about three seconds on an idle machine.
 const PATIENCE: Duration = Duration::from_secs(120);
 const POLL: Duration = Duration::from_millis(50);
-
-/// Controllers that keep the promises which objects rely on: deletes cascade, namespaces come to an end, finalizers
-/// that the API server puts on volumes are taken off again. Others would interfere with what tests play themselves.
-const CONTROLLERS: &str = "garbage-collector-controller,namespace-controller,serviceaccount-controller,\
-    persistentvolume-protection-controller,persistentvolumeclaim-protection-controller,clusterrole-aggregation-controller";
 
 /// What a control plane should be like. The default has one user with all rights.
 #[derive(Clone, Debug, Default)]
@@ -322,57 +318,17 @@ impl ControlPlane {
     }
 
     fn spawn(&mut self, component: Component) -> anyhow::Result<()> {
-        let path = |path: PathBuf| path.display().to_string();
-        let (layout, etcd_url) = (&self.layout, format!("http://127.0.0.1:{}", self.etcd_port));
         let (name, flags) = match component {
-            Component::Etcd => (
-                "etcd",
-                vec![
-                    "--unsafe-no-fsync".to_owned(),
-                    format!("--data-dir={}", path(layout.etcd())),
-                    format!("--listen-client-urls={etcd_url}"),
-                    format!("--advertise-client-urls={etcd_url}"),
-                    "--listen-peer-urls=http://127.0.0.1:0".to_owned(),
-                    "--log-level=warn".to_owned(),
-                ],
-            ),
+            Component::Etcd => ("etcd", flags::etcd(&self.layout, self.etcd_port)),
             Component::ApiServer => {
-                let mut flags = vec![
-                    format!("--etcd-servers={etcd_url}"),
-                    // Tests decide when history is forgotten.
-                    "--etcd-compaction-interval=0".to_owned(),
-                    format!("--secure-port={}", self.port),
-                    "--bind-address=127.0.0.1".to_owned(),
-                    format!("--cert-dir={}", path(layout.certificates())),
-                    format!("--service-account-key-file={}", path(layout.key())),
-                    format!("--service-account-signing-key-file={}", path(layout.key())),
-                    "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
-                    format!("--token-auth-file={}", path(layout.tokens())),
-                    "--authorization-mode=RBAC".to_owned(),
-                    "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
-                    // Pods may be created the moment after their namespace.
-                    "--disable-admission-plugins=ServiceAccount".to_owned(),
-                ];
-                flags.extend(self.options.apiserver_flags.iter().cloned());
-                ("kube-apiserver", flags)
+                let more = &self.options.apiserver_flags;
+                ("kube-apiserver", flags::apiserver(&self.layout, self.etcd_port, self.port, more))
             }
-            Component::ControllerManager => (
-                "kube-controller-manager",
-                vec![
-                    format!("--kubeconfig={}", path(layout.kubeconfig(ADMIN))),
-                    format!("--controllers={CONTROLLERS}"),
-                    "--leader-elect=false".to_owned(),
-                    "--secure-port=0".to_owned(),
-                    format!("--service-account-private-key-file={}", path(layout.key())),
-                    "--controller-start-interval=0s".to_owned(),
-                    "--kube-api-qps=1000".to_owned(),
-                    "--kube-api-burst=2000".to_owned(),
-                ],
-            ),
+            Component::ControllerManager => ("kube-controller-manager", flags::controller_manager(&self.layout)),
         };
         let mut command = Command::new(self.programs.join(name));
-        command.args(flags).current_dir(&layout.root);
-        let process = Process::start(name, command, &layout.log(name), self.options.lifetime)?;
+        command.args(flags).current_dir(&self.layout.root);
+        let process = Process::start(name, command, &self.layout.log(name), self.options.lifetime)?;
         *self.slot_mut(component) = Some(process);
         Ok(())
     }
@@ -392,39 +348,4 @@ impl ControlPlane {
             Component::ControllerManager => &mut self.controllers,
         }
     }
-}
-
-/// Makes the directory of one control plane, and removes those whose owners were killed before they could.
-fn new_directory(lifetime: Lifetime) -> anyhow::Result<TempDir> {
-    const PREFIX: &str = "vmrewind-controlplane-";
-    if lifetime == Lifetime::Detached {
-        return Ok(tempfile::Builder::new().prefix("vmrewind-kept-controlplane-").tempdir()?);
-    }
-    for entry in std::fs::read_dir(std::env::temp_dir())?.flatten() {
-        let name = entry.file_name();
-        let owner = name.to_str().and_then(|name| name.strip_prefix(PREFIX)).and_then(|rest| rest.split('-').next());
-        if let Some(pid) = owner.filter(|pid| pid.parse::<u32>().is_ok())
-            && Path::new("/proc/self").exists()
-            && !Path::new("/proc").join(pid).exists()
-            && std::fs::remove_dir_all(entry.path()).is_err()
-        {
-            // Another test tidies up at the same time.
-        }
-    }
-    let prefix = format!("{PREFIX}{}-", std::process::id());
-    Ok(tempfile::Builder::new().prefix(&prefix).tempdir()?)
-}
-
-fn copy_directory(from: &Path, to: &Path) -> anyhow::Result<()> {
-    std::fs::create_dir_all(to)?;
-    for entry in std::fs::read_dir(from).with_context(|| format!("reading {}", from.display()))? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy_directory(&entry.path(), &target)?;
-        } else {
-            std::fs::copy(entry.path(), &target).with_context(|| format!("copying {}", entry.path().display()))?;
-        }
-    }
-    Ok(())
 }
