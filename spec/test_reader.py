@@ -303,6 +303,38 @@ class Segments(unittest.TestCase):
         big = [rec(1, "A", body=obj("vm", extra=',"x":"' + random.Random(1).randbytes(4_500_000).hex() + '"'))]
         self.assertEqual(code_of(one(big, frames=first(lambda frame: wide.compress(zstandard.ZstdDecompressor().decompress(frame))))), "E_ZSTD")
 
+    def test_fields_that_contradict_each_other_give_their_codes(self) -> None:
+        line = [rec(1, "H")]
+
+        def word(at: int, value: int, size: int = 4) -> Callable[[bytes], bytes]:
+            return lambda raw: raw[:at] + value.to_bytes(size, "little") + raw[at + size:]
+
+        def less(at: int, by: int) -> Callable[[bytes], bytes]:
+            return lambda raw: raw[:at] + (int.from_bytes(raw[at:at + 4], "little") - by).to_bytes(4, "little") + raw[at + 4:]
+
+        cases: List[Tuple[str, Dict[str, Any]]] = [
+            ("E_FOOTER_FIELD", {"footer": put(first_time=START + 5000)}),
+            ("E_FOOTER_FIELD", {"footer": lambda f: {**f, "index_offset": 0, "body_length": f["index_length"]}}),
+            ("E_TAR", {"index_content": lambda c: tar(".indey", c[512:690]) + bytes(1024)}), ("E_INDEX", {"index": lambda i: i[:-1] + b"\1"}),
+            ("E_INDEX", {"index": less(57, 1)}), ("E_COUNT", {"index": word(16, 2)}), ("E_ZSTD", {"index": less(61, 512)}),
+            ("E_PUBLIC", {"public": less(4, 1)}), ("E_PUBLIC", {"public": word(8, 0)}), ("E_PUBLIC", {"public": word(16, 0)}), ("E_PUBLIC", {"entries": [1]}),
+            ("E_PUBLIC", {"entries": [entry(START, scope=5)]}), ("E_PUBLIC", {"entries": [entry(START, era=0)]}), ("E_PUBLIC", {"entries": [entry(START, kind=1)]}),
+            ("E_META", {"meta": lambda m: m + b"\n"}), ("E_META", {"meta": lambda m: m[:-1] + b" \n"})]
+        for number, (expected, hooks) in enumerate(cases):
+            self.assertEqual(code_of(one(line, **hooks)), expected, number)
+        three = [rec(seq, "H") for seq in (1, 2, 3)]
+        self.assertEqual(code_of(one(three, cuts=3, index=lambda i: word(61 + 208, 30 << 20)(word(61 + 104, 30 << 20)(word(61, 30 << 20)(i))))), "E_LIMIT")
+        for hook in (put(first_time=START - 1), put(flags=4)):
+            self.assertEqual(code_of(Maker().segment([], footer=hook), 1), "E_FOOTER_FIELD")
+        maker = Maker()
+        maker.slot, maker.epoch = 63, 1
+        self.assertEqual(code_of(maker.segment(line, complete=False), 64), "E_PUBLIC")
+        with self.assertRaisesRegex(reader.Problem, "larger than 128 MiB"):
+            reader.read_footer(one(line)[-384:], (128 << 20) + 1, ARCHIVE, 2)
+        big = [rec(seq, "A", body=obj("vm", extra=',"x":"' + "x" * 6_000_000 + '"')) for seq in (1, 2, 3)]
+        self.assertEqual(code_of(one(big, cuts=3), deep=False), "ok")
+        self.assertEqual(code_of(one(big), deep=False), "E_TAR")
+
     def test_every_broken_line_gives_its_code(self) -> None:
         gap = {"group": "", "resource": "pods", "from": START, "cause": "expired"}
         good = [rec(1, "A", body=obj("vm")), rec(1, "D"), rec(1, "D", rv="5"), rec(1, "D", body=obj("vm")), rec(1, "X", reason="left"), rec(1, "N", uid=""),
@@ -319,7 +351,9 @@ class Segments(unittest.TestCase):
             ("E_TIME", rec(1, "D", lo=7)), ("E_LINE", rec(1, "A", body=obj("vm"), from_=1)), ("E_LINE", rec(1, "D", from_=1)), ("E_LINE", rec(1, "H", gap=gap)),
             ("E_LINE", rec(1, "G")), ("E_LINE", rec(1, "G", gap={**gap, "cause": "rain"})), ("E_LINE", rec(1, "G", gap={**gap, "to": START - 1})),
             ("E_LINE", rec(1, "G", gap={**gap, "opened": 1, "to": START})), ("E_LINE", rec(1, "G", gap={**gap, "object": {}})),
-            ("E_SEQ", rec(2, "H")), ("E_LINE", rec(1, "H").replace('"op"', ' "op"')), ("E_LINE", rec(1, "H").replace('"seq":1', '"seq":1.0')),
+            ("E_LINE", rec(1, "X", reason=5)), ("E_LINE", rec(1, "G", gap=[])), ("E_LINE", rec(1, "G", gap={**gap, "group": 1})), ("E_LINE", rec(1, "H") + " "),
+            ("E_LINE", rec(1, "G", gap={**gap, "scope": 1})), ("E_LINE", rec(1, "G", gap={**gap, "from": "x"})), ("E_TIME", rec(1, "G", gap={**gap, "from": 5})),
+            ("E_LINE", '{"obj":1,' + rec(1, "H")[1:]), ("E_SEQ", rec(2, "H")), ("E_LINE", rec(1, "H").replace('"op"', ' "op"')), ("E_LINE", rec(1, "H").replace('"seq":1', '"seq":1.0')),
             ("E_LINE", rec(1, "H").replace('"H"', '"\\u0048"')), ("E_LINE", rec(1, "H").replace('"H"', '"H","op":"H"')), ("E_LINE", rec(1, "H", x=0).replace("0}", "NaN}")),
             ("E_LINE", '{"obj":{}}'), ("E_LINE", "{}"), ("E_LINE", "[]"), ("E_LINE", ""), ("E_LINE", "}"), ("E_LINE", rec(1, "A", body="")),
             ("E_LINE", "{" + '"a":[' * 1200 + "]" * 1200 + "}"), ("E_LINE", rec(1, "D", "\ud800")), ("E_LIMIT", rec(1, "H", x="y" * 9000)),
@@ -580,6 +614,18 @@ class Archives(unittest.TestCase):
             code, out, _ = run("verify", self.path)
             self.assertEqual(code, 7)
             self.assertIn(expected, out)
+
+    def test_a_first_segment_that_is_no_fence_is_found(self) -> None:
+        maker = Maker()
+        maker.epoch = 1
+        write_archive(self.path, {1: maker.segment([rec(1, "H")], fence=False)})
+        self.assertIn("E_EPOCH 1 ", run("verify", self.path)[1])
+
+    def test_log_names_an_object_without_resource_version_and_goes_on(self) -> None:
+        maker = Maker()
+        write_archive(self.path, {1: maker.segment([]), 2: maker.segment([rec(1, "A", body='{"metadata":{}}'), rec(2, "A", body="[]"), rec(3, "H")])})
+        code, out, err = run("log", self.path)
+        self.assertEqual((code, out.count("\n"), err.count("problem: E_OBJECT 2 -: ")), (7, 3, 2))
 
     def test_what_is_not_a_file_is_not_waited_for(self) -> None:
         write_archive(self.path, history())
