@@ -9,6 +9,7 @@
 //! the independent reader.
 
 mod chance;
+mod essence;
 mod history;
 mod reader;
 mod scope;
@@ -17,9 +18,10 @@ mod tool;
 mod watcher;
 
 pub use self::chance::{Chance, SEED};
+pub use self::essence::essence;
 pub use self::history::{History, Line, assert_complete};
 pub use self::reader::agree_with_python_reader;
 pub use self::scope::scope;
-pub use self::site::Site;
+pub use self::site::{Site, now};
 pub use self::tool::{Answer, Tool};
 pub use self::watcher::{Watcher, WatcherOptions};

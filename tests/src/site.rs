@@ -3,11 +3,18 @@
 //! Does not: start anything by itself.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use anyhow::{Context as _, ensure};
+use serde_json::Value;
 use tempfile::TempDir;
-use vmrewind_testkit::bench::Bench;
+use vmrewind_testkit::bench::{Bench, PATIENCE};
 
 use crate::{Tool, Watcher, WatcherOptions};
+
+/// Proof of what never changes comes with the end of a watch, and into the archive with the next segment. Scenarios ask
+/// about instants that have only just passed.
+pub const QUICK: [&str; 2] = ["--watch-timeout=3s", "--heartbeat=1s"];
 
 /// A place for an archive, beside a bench. Dropping it removes the archive.
 #[derive(Debug)]
@@ -56,6 +63,35 @@ impl Site {
     /// If it cannot be started.
     pub fn watcher_named(&self, name: &str) -> anyhow::Result<Watcher> {
         let log = self.folder.path().join(format!("{name}.log"));
-        Watcher::start(&self.kubeconfig, &self.archive(), &log, &WatcherOptions::default())
+        let flags = QUICK.map(str::to_owned).to_vec();
+        Watcher::start(&self.kubeconfig, &self.archive(), &log, &WatcherOptions { flags, ..WatcherOptions::default() })
     }
+
+    /// Waits until the archive proves of every resource that it is complete up to an instant.
+    ///
+    /// # Errors
+    /// If it does not within [`PATIENCE`]; with the resources that are behind.
+    pub async fn proven_up_to(&self, time: &str) -> anyhow::Result<()> {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let info = self.tool.ok(&["info", "-o", "json"]).await?.json()?;
+            let resources = info["resources"].as_array().context("resources")?;
+            let behind: Vec<&Value> = resources
+                .iter()
+                .filter(|one| one["current"] == true && one["state"] != "removed")
+                .filter(|one| one["provenAt"].as_str().is_none_or(|proven| proven < time))
+                .collect();
+            if behind.is_empty() && !resources.is_empty() {
+                return Ok(());
+            }
+            ensure!(tokio::time::Instant::now() < deadline, "not proven up to {time}: {behind:?}");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+}
+
+/// Returns the present as the archive writes it.
+#[allow(clippy::disallowed_methods, reason = "compared with times that real programs took from the real clock")]
+pub fn now() -> String {
+    format!("{:.6}", jiff::Timestamp::now())
 }

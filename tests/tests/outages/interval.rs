@@ -1,9 +1,9 @@
 //! An instant at which nobody watched, although nothing was lost.
 
 use vmrewind_testkit::bench::{Bench, BenchOptions, run};
-use vmrewind_tests::{Site, agree_with_python_reader};
+use vmrewind_tests::{Site, agree_with_python_reader, now};
 
-use super::{label, now, quiet_machine, recorded};
+use super::{label, quiet_machine, recorded};
 
 #[test]
 fn an_instant_while_the_watcher_was_down_is_answered_as_uncertain_with_the_evidence() {

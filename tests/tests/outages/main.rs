@@ -41,9 +41,3 @@ async fn quiet_machine(bench: &Bench, namespace: &str, name: &str) -> anyhow::Re
     bench.wait(&vm(namespace, name), "settled", settled).await?;
     Ok(())
 }
-
-/// The present as the archive writes it.
-#[allow(clippy::disallowed_methods, reason = "compared with times that real programs took from the real clock")]
-fn now() -> String {
-    format!("{:.6}", jiff::Timestamp::now())
-}

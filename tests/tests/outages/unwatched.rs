@@ -4,9 +4,9 @@ use serde_json::json;
 use vmrewind_testkit::actors::Kind;
 use vmrewind_testkit::bench::shapes::{self, FAST};
 use vmrewind_testkit::bench::{Bench, BenchOptions, named, run};
-use vmrewind_tests::{Site, agree_with_python_reader};
+use vmrewind_tests::{Site, agree_with_python_reader, now};
 
-use super::{label, now, quiet_machine, recorded};
+use super::{label, quiet_machine, recorded};
 
 #[test]
 fn earlier_versions_are_walked_back_until_etcd_has_forgotten_them_which_is_a_gap() {

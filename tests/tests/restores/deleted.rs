@@ -4,9 +4,9 @@ use serde_json::json;
 use vmrewind_testkit::actors::Kind;
 use vmrewind_testkit::bench::shapes::{self, FAST, KEEP};
 use vmrewind_testkit::bench::{named, run, shared, vm};
-use vmrewind_tests::{Site, agree_with_python_reader};
+use vmrewind_tests::{Site, agree_with_python_reader, essence};
 
-use super::{core, essence, live, recorded};
+use super::{core, live, recorded};
 
 #[test]
 fn a_deleted_machine_comes_back_onto_its_own_disk_as_it_was_captured() {

@@ -2,9 +2,9 @@
 
 use vmrewind_testkit::actors::Kind;
 use vmrewind_testkit::bench::{named, run, shapes, shared, vm};
-use vmrewind_tests::{Site, agree_with_python_reader};
+use vmrewind_tests::{Site, agree_with_python_reader, essence};
 
-use super::{essence, live, recorded};
+use super::{live, recorded};
 
 #[test]
 fn a_machine_whose_disk_is_gone_is_refused_until_somebody_asks_for_a_new_import() {

@@ -6,9 +6,9 @@ mod lost_disk;
 mod two_watchers;
 
 use anyhow::{Context as _, ensure};
-use serde_json::{Value, json};
+use serde_json::Value;
 use vmrewind_testkit::bench::{Bench, ObjectName};
-use vmrewind_tests::{History, Site};
+use vmrewind_tests::{History, Site, now};
 
 /// Waits until the newest version of each of these objects stands in the archive.
 async fn recorded(bench: &Bench, site: &Site, objects: &[ObjectName<'_>]) -> anyhow::Result<()> {
@@ -28,41 +28,7 @@ async fn recorded(bench: &Bench, site: &Site, objects: &[ObjectName<'_>]) -> any
             tokio::time::sleep(std::time::Duration::from_millis(100)).await;
         }
     }
-    Ok(())
-}
-
-/// Takes away what a restore is allowed to change: what the server sets, what controllers of the old incarnation left
-/// there, and the order of starting things.
-fn essence(object: &Value) -> Value {
-    let mut object = object.clone();
-    if let Some(map) = object.as_object_mut() {
-        map.remove("status");
-    }
-    let metadata = object["metadata"].as_object().cloned().unwrap_or_default();
-    let annotations: serde_json::Map<String, Value> = metadata
-        .get("annotations")
-        .and_then(Value::as_object)
-        .into_iter()
-        .flatten()
-        .filter(|(key, _)| {
-            let controllers = [
-                "kubevirt.io/latest-observed",
-                "kubevirt.io/storage-observed",
-                "pv.kubernetes.io/",
-                "cdi.kubevirt.io/",
-            ];
-            !controllers.iter().any(|prefix| key.starts_with(prefix))
-        })
-        .map(|(key, value)| (key.clone(), value.clone()))
-        .collect();
-    let mut labels = metadata.get("labels").cloned().unwrap_or_else(|| json!({}));
-    if let Some(labels) = labels.as_object_mut() {
-        labels.remove("kubevirt.io/created-by");
-    }
-    object["metadata"] = json!({
-        "name": metadata.get("name"), "namespace": metadata.get("namespace"), "labels": labels, "annotations": annotations,
-    });
-    object
+    site.proven_up_to(&now()).await
 }
 
 async fn live(bench: &Bench, object: &ObjectName<'_>) -> anyhow::Result<Value> {
