@@ -319,6 +319,7 @@ class Segments(unittest.TestCase):
             ("E_INDEX", {"index": less(57, 1)}), ("E_COUNT", {"index": word(16, 2)}), ("E_ZSTD", {"index": less(61, 512)}),
             ("E_PUBLIC", {"public": less(4, 1)}), ("E_PUBLIC", {"public": word(8, 0)}), ("E_PUBLIC", {"public": word(16, 0)}), ("E_PUBLIC", {"entries": [1]}),
             ("E_PUBLIC", {"entries": [entry(START, scope=5)]}), ("E_PUBLIC", {"entries": [entry(START, era=0)]}), ("E_PUBLIC", {"entries": [entry(START, kind=1)]}),
+            ("E_LIMIT", {"public_json": lambda j: j + b" " * (16 << 20)}), ("E_PUBLIC", {"public_json": lambda j: b'{"complete":true,' + j[1:]}),
             ("E_META", {"meta": lambda m: m + b"\n"}), ("E_META", {"meta": lambda m: m[:-1] + b" \n"})]
         for number, (expected, hooks) in enumerate(cases):
             self.assertEqual(code_of(one(line, **hooks)), expected, number)
@@ -646,7 +647,7 @@ class Archives(unittest.TestCase):
 
         cases = [
             ("ok", identity()), ("ok", identity(more=1)), ("ok", identity(features={"read": [], "write": ["x"], "maintain": ["y"]})),
-            ("E_IDENTITY", identity()[:-1]), ("E_IDENTITY", identity() + b"\n"), ("E_IDENTITY", b"\xff\n"), ("E_IDENTITY", b"[" * 60000 + b"\n"), ("E_IDENTITY", b""),
+            ("E_IDENTITY", identity()[:-1]), ("E_IDENTITY", b'{"hash":"md5",' + identity()[1:]), ("E_IDENTITY", identity()[:-1] + b" "), ("E_IDENTITY", identity() + b"\n"), ("E_IDENTITY", b"\xff\n"), ("E_IDENTITY", b"[" * 60000 + b"\n"), ("E_IDENTITY", b""),
             ("E_IDENTITY", identity(archive="A" + ARCHIVE[1:])), ("E_IDENTITY", identity(cluster="")), ("E_IDENTITY", identity(created="now")),
             ("E_IDENTITY", identity(created="2026-01-02T03:04:05+02:00")), ("E_IDENTITY", identity(format={"major": 0, "minor": True})), ("E_IDENTITY", identity(features=[])),
             ("E_IDENTITY", identity(software=None)), ("E_VERSION", identity(format={"major": 0, "minor": 2})), ("E_FEATURE", identity(hash="md5")),
