@@ -161,6 +161,34 @@ fn runs(pid: &str) -> bool {
 }
 
 #[tokio::test]
+async fn a_detached_program_goes_on_when_it_is_dropped() -> anyhow::Result<()> {
+    let directory = tempfile::tempdir()?;
+    let mut sleep = std::process::Command::new("sleep");
+    sleep.arg("60");
+    let program = Process::start("sleep", sleep, &directory.path().join("log"), Lifetime::Detached)?;
+    let pid = program.pid().to_string();
+    drop(program);
+    assert!(runs(&pid));
+    assert!(std::process::Command::new("kill").args(["-9", &pid]).status()?.success());
+    until("the end of the program", || !runs(&pid)).await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_program_that_is_asked_to_end_tells_how_it_ended() -> anyhow::Result<()> {
+    let directory = tempfile::tempdir()?;
+    let mut shell = std::process::Command::new("sh");
+    // It says when it is ready to be asked.
+    shell.args(["-c", "trap 'exit 7' TERM; echo ready; while :; do sleep 0.05; done"]);
+    let log = directory.path().join("log");
+    let program = Process::start("shell", shell, &log, Lifetime::WithOwner)?;
+    until("its first word", || std::fs::read_to_string(&log).is_ok_and(|text| text.contains("ready"))).await;
+    assert_eq!(program.tail().trim(), "ready");
+    assert_eq!(program.terminate(Duration::from_secs(30)).await?.code(), Some(7));
+    Ok(())
+}
+
+#[tokio::test]
 async fn programs_end_when_their_owner_is_killed() -> anyhow::Result<()> {
     const OWNER: &str = "VMREWIND_TEST_OWNER_DIRECTORY";
     if let Some(directory) = std::env::var_os(OWNER) {

@@ -125,16 +125,10 @@ impl ControlPlane {
         for user in std::iter::once(ADMIN).chain(options.users.iter().map(|user| user.name.as_str())) {
             plane.layout.write_kubeconfig(user, &plane.url())?;
         }
-        // The API server waits for etcd by itself, and they take their time side by side.
-        plane.spawn(Component::Etcd)?;
-        plane.spawn(Component::ApiServer)?;
-        plane.wait_until_ready().await?;
-        for user in &options.users {
-            plane.grant(&user.name, &user.rules).await?;
-        }
-        plane.install_crds(&options.crds).await?;
-        if !options.without_controllers {
-            plane.spawn(Component::ControllerManager)?;
+        if let Err(error) = plane.bring_up().await {
+            // What is detached does not end by being dropped.
+            plane.kill_all()?;
+            return Err(error);
         }
         if options.lifetime == Lifetime::Detached
             && let Some(directory) = plane.directory.take()
@@ -142,6 +136,42 @@ impl ControlPlane {
             plane.layout.root = directory.keep();
         }
         Ok(plane)
+    }
+
+    async fn bring_up(&mut self) -> anyhow::Result<()> {
+        // The API server waits for etcd by itself, and they take their time side by side.
+        self.spawn(Component::Etcd)?;
+        self.spawn(Component::ApiServer)?;
+        self.wait_until_ready().await?;
+        let options = self.options.clone();
+        for user in &options.users {
+            self.grant(&user.name, &user.rules).await?;
+        }
+        self.install_crds(&options.crds).await?;
+        if !options.without_controllers {
+            self.spawn(Component::ControllerManager)?;
+        }
+        Ok(())
+    }
+
+    /// Ends all programs and removes the directory, also where they are detached.
+    ///
+    /// # Errors
+    /// If the operating system refuses.
+    pub fn shut_down(mut self) -> anyhow::Result<()> {
+        self.kill_all()?;
+        self.directory = None;
+        match std::fs::remove_dir_all(&self.layout.root) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).context("removing the directory"),
+            _ => Ok(()),
+        }
+    }
+
+    fn kill_all(&mut self) -> anyhow::Result<()> {
+        for component in [Component::ControllerManager, Component::ApiServer, Component::Etcd] {
+            self.kill_9(component)?;
+        }
+        Ok(())
     }
 
     /// Returns the URL of the API server, for example `https://127.0.0.1:12345`.
@@ -264,9 +294,7 @@ impl ControlPlane {
     /// If it cannot be copied, or a program does not come back.
     pub async fn restore_etcd(&mut self, snapshot: &Snapshot) -> anyhow::Result<()> {
         let with_controllers = self.controllers.is_some();
-        for component in [Component::ControllerManager, Component::ApiServer, Component::Etcd] {
-            self.kill_9(component)?;
-        }
+        self.kill_all()?;
         std::fs::remove_dir_all(self.layout.etcd()).context("removing the storage")?;
         copy_directory(&snapshot.directory.path().join("etcd"), &self.layout.etcd())?;
         self.spawn(Component::Etcd)?;
