@@ -25,6 +25,7 @@ demo: controlplane bins ## Shows the main job on a real control plane: capture, 
 	@cargo run --locked --quiet -p vmrewind-tests --bin demo
 
 test: controlplane venv bins ## Sets up what the tests need and runs all of them.
+	.venv/bin/python -m unittest discover --start-directory spec
 	cargo test --locked --workspace
 
 lint: toolchain ## Formatting and lints, as strict as CI.
@@ -35,6 +36,7 @@ fmt: ## Formats the code.
 	cargo fmt --all
 
 bench: controlplane ## Speed and memory, printed as ratios (see bench/README.md).
+	@cargo build --locked --release --bins -p vmrewind-watcher -p vmrewind-cli
 	cargo run --locked --release -p vmrewind-bench
 
 deny: ## Licences, bans and sources of the dependencies (needs cargo-deny).

@@ -1,0 +1,66 @@
+//! Bytes per version of log segments, against compressing each version alone.
+
+use std::{io::BufRead as _, path::Path, time::Duration};
+
+use anyhow::Context as _;
+use vmrewind_model::RawObject;
+use vmrewind_testkit::bench::extra_folder;
+
+use crate::{
+    figures::{Figures, ratio, say},
+    history::{Author, What},
+};
+
+/// Measures the recorded stream of a real virt-controller, if it is at hand.
+pub(crate) async fn measure(figures: &mut Figures) -> anyhow::Result<()> {
+    let Some(stream) = extra_folder().map(|folder| folder.join("fixtures/virt-controller-stream.jsonl.zst")) else {
+        say("density: skipped, VMREWIND_EXTRA_FIXTURES is not set");
+        return Ok(());
+    };
+    say("density: the recorded stream of a real virt-controller, one segment per quarter of a second");
+    let dir = tempfile::tempdir()?;
+    let mut author = Author::new(dir.path()).await?;
+    let (mut versions, mut raw, mut alone) = (0_u64, 0, 0_u64);
+    let mut batch: Vec<(What, RawObject)> = Vec::new();
+    let mut cut_at = None;
+    for line in std::io::BufReader::new(zstd::Decoder::new(std::fs::File::open(&stream)?)?).lines() {
+        let line: serde_json::Value = serde_json::from_str(&line?)?;
+        let what = match line["e"]["type"].as_str() {
+            Some("ADDED") => What::Added,
+            Some("MODIFIED") => What::Modified,
+            Some("DELETED") => What::Deleted,
+            _ => continue,
+        };
+        let t = line["t"].as_u64().context("t")?;
+        if t >= *cut_at.get_or_insert(t + 250_000) && !batch.is_empty() {
+            raw += author.commit(&batch, Duration::from_micros(1)).await?;
+            batch.clear();
+            cut_at = Some(t + 250_000);
+        }
+        let object = RawObject::from_server(&serde_json::to_vec(&line["e"]["object"])?)?;
+        versions += 1;
+        alone += u64::try_from(zstd::bulk::compress(object.bytes(), 3)?.len())?;
+        batch.push((what, object));
+    }
+    raw += author.commit(&batch, Duration::from_micros(1)).await?;
+    let bytes = size(dir.path())?;
+    let per = |bytes: u64| format!("{:.0} B", ratio(bytes, versions));
+    figures.add(
+        "bytes per version, recorded stream, log segments",
+        per(bytes),
+        format!("zstd-3 of each alone {}", per(alone)),
+        ratio(bytes, alone),
+    );
+    figures.add("the same", per(bytes), format!("raw JSON {}", per(raw)), ratio(bytes, raw));
+    Ok(())
+}
+
+/// Returns the size of all files below `dir`.
+pub(crate) fn size(dir: &Path) -> anyhow::Result<u64> {
+    let mut sum = 0;
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        sum += if entry.file_type()?.is_dir() { size(&entry.path())? } else { entry.metadata()?.len() };
+    }
+    Ok(sum)
+}

@@ -1,0 +1,148 @@
+//! Writes archives with made or recorded histories, through the same writer as the watcher.
+
+use std::{path::Path, time::Duration};
+
+use anyhow::{Context as _, bail};
+use serde_json::{Value, json};
+use uuid::Uuid;
+use vmrewind_archive::{Archive, ArchiveUrl, Cpu, Fence, FenceOutcome, NewArchive, SegmentInput, Store, Writer, init};
+use vmrewind_model::{
+    Change, Era, ObjectOp, ProofState, RawObject, Record, RecordKey, ResourceId, ResumeEntry, Seq, Timestamp,
+};
+use vmrewind_testkit::bench::shapes;
+
+/// What happened to an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum What {
+    Added,
+    Modified,
+    Deleted,
+}
+
+/// The only writer of a new archive.
+#[derive(Debug)]
+pub(crate) struct Author {
+    writer: Writer,
+    seq: Seq,
+    t: Timestamp,
+}
+
+impl Author {
+    /// Makes an archive in `dir`.
+    pub(crate) async fn new(dir: &Path) -> anyhow::Result<Self> {
+        let store = Store::open(&dir.display().to_string().parse::<ArchiveUrl>()?)?;
+        let created: Timestamp = "2026-01-01T00:00:00Z".parse()?;
+        let new = NewArchive {
+            archive: Uuid::from_bytes([7; 16]),
+            cluster: "another-cluster".into(),
+            created,
+            software: "vmrewind-bench".into(),
+        };
+        init(&store, new).await?;
+        let archive = Archive::open(store).await?;
+        let head = archive.head().await?;
+        let fence = Fence { nonce: [1; 16], software: "vmrewind-bench".into(), t: created, resume: resume(created) };
+        match Writer::fence(&archive, &head, fence, Cpu::Blocking, &|| created).await? {
+            FenceOutcome::Owner(writer) => Ok(Self { writer, seq: Seq(0), t: created }),
+            FenceOutcome::Taken(_) => bail!("somebody else writes into {}", dir.display()),
+        }
+    }
+
+    /// Commits one segment with what happened, `step` apart. Returns the bytes of the objects.
+    pub(crate) async fn commit(&mut self, events: &[(What, RawObject)], step: Duration) -> anyhow::Result<u64> {
+        let mut raw = 0;
+        let mut records = Vec::with_capacity(events.len());
+        for (what, object) in events {
+            self.seq = self.seq.next();
+            self.t = self.t.plus(step);
+            raw += u64::try_from(object.bytes().len())?;
+            let head = object.head()?;
+            let key = RecordKey { home: String::new(), object: head.key, uid: head.uid };
+            let (rv, object) = (head.rv, object.clone());
+            let change = match what {
+                What::Added => Change::Object { op: ObjectOp::Added, key, rv, object, from_seq: None },
+                What::Modified => Change::Object { op: ObjectOp::Modified, key, rv, object, from_seq: None },
+                What::Deleted => Change::Deleted { key, rv: Some(rv), object: Some(object), inferred: false },
+            };
+            records.push(Record { seq: self.seq, t: self.t, lo: None, era: Era(1), change });
+        }
+        let t = self.t;
+        self.writer.commit(SegmentInput { records, resume: resume(t), complete: true }, &|| t).await?;
+        Ok(raw)
+    }
+}
+
+/// Says that every resource is proven up to `t`.
+fn resume(t: Timestamp) -> Vec<ResumeEntry> {
+    let rows = [
+        ("kubevirt.io", "v1", "virtualmachines", "VirtualMachine"),
+        ("kubevirt.io", "v1", "virtualmachineinstances", "VirtualMachineInstance"),
+        ("cdi.kubevirt.io", "v1beta1", "datavolumes", "DataVolume"),
+        ("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim"),
+        ("", "v1", "secrets", "Secret"),
+        ("", "v1", "pods", "Pod"),
+    ];
+    let entry = |(group, version, resource, kind): (&str, &str, &str, &str)| ResumeEntry {
+        id: ResourceId::new(group, resource, ""),
+        kind: kind.to_owned(),
+        api_version: if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") },
+        rv: None,
+        proven_at: Some(t),
+        state: ProofState::Live,
+        era: Era(1),
+        detail: String::new(),
+    };
+    rows.map(entry).into_iter().collect()
+}
+
+/// Writes `versions` versions of machines with a disk and a Secret each, about `per_object` versions of each
+/// machine, in segments of 250. Returns the bytes of the objects.
+pub(crate) async fn machines(dir: &Path, versions: usize, per_object: usize) -> anyhow::Result<u64> {
+    let mut author = Author::new(dir).await?;
+    let machines = versions / per_object;
+    let mut raw = 0;
+    let mut batch = Vec::new();
+    for version in 0..versions {
+        let (machine, round) = (version % machines, version / machines);
+        let name = format!("vm-{machine:05}");
+        let [secret, body] = &shapes::with_template_disk("prod", &name)[..] else { bail!("a Secret and a machine") };
+        let (what, mut object) = match round {
+            0 => (What::Added, secret.clone()),
+            1 => (What::Added, body.clone()),
+            _ => (What::Modified, body.clone()),
+        };
+        let kind = object["kind"].as_str().context("kind")?.to_lowercase();
+        let meta = object["metadata"].as_object_mut().context("metadata")?;
+        meta.insert("uid".into(), json!(format!("{kind}-{name}")));
+        meta.insert("namespace".into(), json!("prod"));
+        meta.insert("resourceVersion".into(), json!((version + 1).to_string()));
+        meta.insert("creationTimestamp".into(), json!("2026-01-01T00:00:00Z"));
+        if kind == "virtualmachine" {
+            object["status"] = status(round);
+        }
+        if let Some(data) = object.as_object_mut().and_then(|object| object.remove("stringData")) {
+            object["data"] = data;
+        }
+        batch.push((what, RawObject::from_server(&serde_json::to_vec(&object)?)?));
+        if batch.len() == 250 || version + 1 == versions {
+            raw += author.commit(&batch, Duration::from_micros(700)).await?;
+            batch.clear();
+        }
+    }
+    Ok(raw)
+}
+
+/// What virt-controller writes into the status of a machine, another one in each round.
+fn status(round: usize) -> Value {
+    let phase = ["Starting", "Running", "Migrating", "Running", "Stopping", "Stopped"][round % 6];
+    json!({
+        "created": true, "ready": phase == "Running", "observedGeneration": round, "desiredGeneration": round,
+        "printableStatus": phase, "runStrategy": "Always",
+        "conditions": [
+            {"type": "Ready", "status": (phase == "Running").to_string(), "lastTransitionTime": format!("2026-01-01T00:{:02}:00Z", round % 60)},
+            {"type": "LiveMigratable", "status": "True"}, {"type": "StorageLiveMigratable", "status": "True"},
+        ],
+        "volumeSnapshotStatuses": [{"name": "root", "enabled": true}, {"name": "cloudinit", "enabled": false, "reason": "Snapshot is not supported for this volumeSource type [cloudinit]"}],
+        "padding": format!("{round:x}").repeat(3000),
+    })
+}
