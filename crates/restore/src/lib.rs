@@ -17,8 +17,11 @@
 //! Does not: know the terminal, parse flags, read a clock or a random source, or decide what is captured.
 
 mod conflict;
+mod dry_run;
 mod error;
+mod execute;
 mod identity;
+mod journal;
 mod json;
 mod key_text;
 mod labels;
@@ -37,11 +40,16 @@ mod scene;
 mod select;
 mod survey;
 mod target;
+mod undo;
+mod verify;
 mod view;
 mod volumes;
 mod world;
 
+pub use dry_run::dry_run;
 pub use error::{ErrorKind, RestoreError};
+pub use execute::{Outcome, Run, execute, resume};
+pub use journal::{Entry, Event, Journal, JournalHeader};
 pub use labels::LabelSelector;
 pub use mutation::Mutation;
 pub use observe::{Needs, needs, observe};
@@ -54,6 +62,8 @@ pub use planner::plan;
 pub use progress::{Progress, Quiet, StepState};
 pub use realise::realise;
 pub use select::{Selection, WithDeps};
-pub use target::{DeleteGuard, Target, TargetError, Write, Written};
+pub use target::{ClusterTarget, DeleteGuard, Target, TargetError, Write, Written};
+pub use undo::{UndoOutcome, Undone, undo};
+pub use verify::{ObjectCheck, Verification, verify};
 pub use view::{IdentityInUse, Seen, ServedKind, TargetView};
 pub use world::World;

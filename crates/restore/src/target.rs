@@ -12,6 +12,10 @@ use vmrewind_model::ObjectKey;
 
 use crate::{error::ErrorKind, view::ServedKind};
 
+mod cluster;
+
+pub use cluster::ClusterTarget;
+
 /// How to write.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Write {

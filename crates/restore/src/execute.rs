@@ -1,0 +1,214 @@
+//! Carrying out a plan: step by step, each journaled before and after.
+//!
+//! Nothing is retried blindly: after a lost answer the object is read, and compared with what was wanted.
+//!
+//! Does not: decide; what is done is what the plan says, or nothing.
+
+use serde_json::Value;
+use vmrewind_graph as graph;
+use vmrewind_model::{ObjectKey, Timestamp};
+
+use crate::{
+    error::RestoreError,
+    journal::{Entry, Event, Journal, Progressed},
+    json::{text, uid},
+    observe::{needs, observe},
+    plan::{Action, RestorePlan, Step},
+    planner::plan as make_plan,
+    progress::{Progress, StepState},
+    realise::digest,
+    target::{Target, TargetError},
+    verify::{Verification, verify},
+    world::World,
+};
+
+mod objects;
+mod repairs;
+
+pub(crate) use objects::over;
+pub(crate) use repairs::{power_patch, wait_until_stopped};
+
+/// What an execution works with.
+pub struct Run<'a> {
+    /// The state that the plan was made from.
+    pub world: &'a World,
+    /// The cluster that the plan was made for.
+    pub target: &'a dyn Target,
+    /// Hears how it goes.
+    pub progress: &'a dyn Progress,
+    /// Tells the time.
+    pub now: &'a (dyn Fn() -> Timestamp + Sync),
+    /// Tells whether the user wants to stop; asked between steps and while waiting.
+    pub cancelled: &'a (dyn Fn() -> bool + Sync),
+}
+
+/// What came of an execution.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// Steps done now.
+    pub done: usize,
+    /// Steps that an earlier run had done.
+    pub already_done: usize,
+    /// The server's warnings and other notes.
+    pub notes: Vec<(ObjectKey, String)>,
+    /// Whether what exists equals the plan.
+    pub verification: Verification,
+}
+
+/// Carries out a plan, if it still is what would be planned, and verifies the result.
+///
+/// # Errors
+/// Before anything is written: [`RestoreError::Refused`], [`RestoreError::OtherCluster`],
+/// [`RestoreError::OtherArchive`], [`RestoreError::OtherBytes`], [`RestoreError::Drifted`], [`RestoreError::Observe`].
+/// After that [`RestoreError::Partial`] or [`RestoreError::Cancelled`]; the journal then tells what was done, for
+/// [`resume`] and [`crate::undo()`].
+pub async fn execute(plan: &RestorePlan, run: &Run<'_>, journal: &mut Journal) -> Result<Outcome, RestoreError> {
+    plan.check_refusals()?;
+    if plan.archive.uuid != run.world.archive().uuid {
+        let (planned, found) = (plan.archive.uuid.clone(), run.world.archive().uuid.clone());
+        return Err(RestoreError::OtherArchive { planned, found });
+    }
+    let view = observe(run.target, &needs(run.world, &plan.request)?, run.progress).await?;
+    check_cluster(plan, &view.cluster)?;
+    for step in &plan.steps {
+        crate::realise::realise(run.world, step)?;
+    }
+    let mut again = make_plan(run.world, &plan.request, &view, plan.created)?;
+    // The instant as asked for is a label; the state is the one after `seq`.
+    again.archive.t = plan.archive.t;
+    again.id = again.computed_id()?;
+    let changes = plan.drift(&again);
+    if !changes.is_empty() {
+        return Err(RestoreError::Drifted { changes });
+    }
+    carry_out(plan, run, journal).await
+}
+
+/// Goes on with an execution that was cut: steps that are done are left, those that were begun are looked at.
+///
+/// # Errors
+/// As [`execute`].
+pub async fn resume(run: &Run<'_>, journal: &mut Journal) -> Result<Outcome, RestoreError> {
+    let plan = journal.plan().clone();
+    plan.check_refusals()?;
+    let (cluster, _) = run.target.identity().await.map_err(|source| RestoreError::Observe { source })?;
+    check_cluster(&plan, &cluster)?;
+    carry_out(&plan, run, journal).await
+}
+
+pub(crate) fn check_cluster(plan: &RestorePlan, found: &str) -> Result<(), RestoreError> {
+    if plan.target.cluster == found {
+        return Ok(());
+    }
+    Err(RestoreError::OtherCluster { planned: plan.target.cluster.clone(), found: found.to_owned() })
+}
+
+async fn carry_out(plan: &RestorePlan, run: &Run<'_>, journal: &mut Journal) -> Result<Outcome, RestoreError> {
+    let total = plan.writes().count();
+    run.progress.begin("execute", total);
+    let (mut done, mut already_done) = (0, 0);
+    let mut executor = Executor { plan, run, journal, notes: Vec::new() };
+    for step in plan.writes() {
+        if (run.cancelled)() {
+            return Err(RestoreError::Cancelled { done: done + already_done, total });
+        }
+        match executor.journal.progressed(step.id) {
+            Progressed::Done => {
+                already_done += 1;
+                run.progress.step(step, StepState::AlreadyDone);
+                continue;
+            }
+            Progressed::Undone => {
+                let message = "this execution was taken back already".to_owned();
+                return Err(RestoreError::Invalid { message, hint: "Make a new plan.".to_owned() });
+            }
+            Progressed::Open | Progressed::Begun => {}
+        }
+        run.progress.step(step, StepState::Started);
+        if let Err(source) = executor.step(step).await {
+            run.progress.step(step, StepState::Failed);
+            let begun = executor.journal.progressed(step.id) == Progressed::Begun;
+            return Err(match source {
+                RestoreError::Cancelled { .. } => RestoreError::Cancelled { done: done + already_done, total },
+                source if done + already_done == 0 && !begun => source,
+                source => RestoreError::Partial { done: done + already_done, total, source: Box::new(source) },
+            });
+        }
+        done += 1;
+        run.progress.step(step, StepState::Done);
+    }
+    let notes = executor.notes;
+    let verification = verify(plan, run).await?;
+    Ok(Outcome { done, already_done, notes, verification })
+}
+
+/// Carries out single steps.
+pub(crate) struct Executor<'a, 'r> {
+    plan: &'a RestorePlan,
+    run: &'a Run<'r>,
+    journal: &'a mut Journal,
+    notes: Vec<(ObjectKey, String)>,
+}
+
+/// How often a write is tried that met a conflict or lost its answer.
+const ATTEMPTS: u32 = 5;
+
+impl Executor<'_, '_> {
+    async fn step(&mut self, step: &Step) -> Result<(), RestoreError> {
+        match step.action {
+            Action::Create => self.create(step).await,
+            Action::Replace => self.replace(step).await,
+            Action::Recreate => self.recreate(step).await,
+            Action::Stop => self.stop(step).await,
+            Action::ReleaseVolume => self.release_volume(step).await,
+            Action::PatchOwner => self.patch_owner(step).await,
+            Action::Power => self.power(step).await,
+            Action::Start => self.start(step).await,
+            Action::Unchanged | Action::Keep | Action::Skip | Action::Refuse => Ok(()),
+        }
+    }
+
+    fn entry(&mut self, step: &Step, event: Event) -> Result<(), RestoreError> {
+        let entry = Entry { t: (self.run.now)(), step: step.id, key: step.key.clone(), event };
+        self.journal.append(entry)
+    }
+
+    fn intent(&mut self, step: &Step, previous: Option<&Value>) -> Result<(), RestoreError> {
+        self.entry(step, Event::Intent { previous: previous.cloned() })
+    }
+
+    fn done(&mut self, step: &Step, result: &Value, notes: Vec<String>) -> Result<(), RestoreError> {
+        self.notes.extend(notes.iter().map(|note| (step.key.clone(), note.clone())));
+        let event = Event::Done {
+            uid: uid(result).to_owned(),
+            resource_version: text(result, "metadata.resourceVersion").to_owned(),
+            digest: Some(digest(&graph::comparable(result))?),
+            notes,
+        };
+        self.entry(step, event)
+    }
+
+    /// Journals a failure that certainly changed nothing, and makes the error.
+    fn failed(&mut self, step: &Step, doing: &'static str, source: TargetError) -> RestoreError {
+        let error = RestoreError::Target { doing, key: step.key.clone(), source };
+        let certain = !matches!(error, RestoreError::Target { source: TargetError::Ambiguous(_), .. });
+        if certain && let Err(unwritten) = self.entry(step, Event::Failed { reason: error.to_string() }) {
+            return unwritten;
+        }
+        error
+    }
+
+    async fn read(&self, key: &ObjectKey) -> Result<Option<Value>, RestoreError> {
+        let read = self.run.target.get(key).await;
+        read.map_err(|source| RestoreError::Target { doing: "read", key: key.clone(), source })
+    }
+
+    /// Reads an object that must be there.
+    async fn read_there(&self, key: &ObjectKey) -> Result<Value, RestoreError> {
+        self.read(key).await?.ok_or_else(|| drifted(key, "it does not exist any more"))
+    }
+}
+
+pub(crate) fn drifted(key: &ObjectKey, what: &str) -> RestoreError {
+    RestoreError::Drifted { changes: vec![format!("{key}: {what}")] }
+}
