@@ -7,3 +7,4 @@ pub mod apiserver;
 pub mod bench;
 pub mod build;
 pub mod controlplane;
+pub mod store;
