@@ -24,6 +24,8 @@ mod init;
 mod paths;
 mod probe;
 mod read;
+#[cfg(test)]
+mod samples;
 mod state;
 mod store;
 mod timeline;
