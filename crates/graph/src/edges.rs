@@ -15,6 +15,7 @@ use crate::{
 
 mod rule;
 mod target;
+mod tree;
 
 pub use rule::{EdgeRule, Find, NamespaceRule, Pick, Relation, Strength, Table};
 pub use target::Target;
@@ -80,70 +81,82 @@ impl Found<'_> {
     }
 }
 
-/// Returns the references that can be told from the object alone, in the order of the table.
+/// Returns the references that can be told from the object alone, in the order of the table; those of one row in
+/// the order of the object.
 ///
 /// Never fails: what has another shape than expected yields no edge.
 #[must_use]
 pub fn edges(object: &Value) -> Vec<Edge> {
     let (group, kind) = view::group_kind(object);
+    let Some(rows) = tree::rows(group, kind) else { return Vec::new() };
+    let source = Source {
+        object,
+        root: object,
+        root_path: "",
+        namespace: view::namespace(object),
+        name: view::name(object),
+        uid: view::uid(object),
+    };
+    let mut ordered = Vec::new();
     let mut edges = Vec::new();
-    for table in rules::tables() {
-        for &(source, root) in table.sources {
-            if source.kind == kind && source.group == group {
-                read_table(object, root, table.rules, &mut edges);
-            }
-        }
+    for &(order, root_path, rule) in &rows.code {
+        read_code(&source, root_path, rule, &mut edges);
+        ordered.extend(edges.drain(..).map(|edge| (order, edge)));
     }
-    edges.retain(|edge| rules::applies(object, edge));
+    rows.tree.visit(object, object, &mut Vec::new(), &mut |named, name, holder, indexes| {
+        read_named(&source, named, name, holder, indexes, &mut edges);
+        ordered.extend(edges.drain(..).map(|edge| (named.order, edge)));
+    });
+    ordered.sort_by_key(|(order, _)| *order);
+    edges.extend(ordered.into_iter().map(|(_, edge)| edge));
+    rules::retain_those_that_apply(object, &mut edges);
     edges
 }
 
-fn read_table(object: &Value, root_path: &str, rules: &'static [EdgeRule], edges: &mut Vec<Edge>) {
-    let (namespace, name, uid) = (view::namespace(object), view::name(object), view::uid(object));
-    path::each(object, root_path, &mut Vec::new(), &mut |root, _, indexes| {
+fn read_code(source: &Source<'_>, root_path: &str, rule: &'static EdgeRule, edges: &mut Vec<Edge>) {
+    let Find::Code(code) = rule.find else { return };
+    path::each(source.object, root_path, &mut Vec::new(), &mut |root, indexes| {
         let root_path = path::filled(root_path, indexes);
-        let source = Source { object, root, root_path: &root_path, namespace, name, uid };
-        for rule in rules {
-            match rule.find {
-                Find::Code(code) => code(&source, &mut Found { rule, edges }),
-                Find::Named { path, target, namespace } => read_named(&source, rule, path, target, namespace, edges),
-            }
-        }
+        code(&Source { root, root_path: &root_path, ..*source }, &mut Found { rule, edges });
     });
 }
 
 fn read_named(
     source: &Source<'_>,
-    rule: &'static EdgeRule,
-    path: &'static str,
-    target: GroupKind,
-    namespace: NamespaceRule,
+    named: &tree::Named,
+    name: &str,
+    holder: &Value,
+    indexes: &[usize],
     edges: &mut Vec<Edge>,
 ) {
-    path::each(source.root, path, &mut Vec::new(), &mut |value, holder, indexes| {
-        let Some(name) = value.as_str() else { return };
-        let (namespace, name) = match namespace {
-            NamespaceRule::Same => (source.namespace, name),
-            NamespaceRule::Cluster => ("", name),
-            NamespaceRule::Slash => name.split_once('/').unwrap_or((source.namespace, name)),
-            NamespaceRule::Member => match view::text(holder, "namespace") {
-                "" => (source.namespace, name),
-                namespace => (namespace, name),
-            },
-        };
-        let strength = if view::is_true(holder, "optional") { Strength::Soft } else { rule.strength };
-        let path = path::join(source.root_path, &path::filled(path, indexes));
-        Found { rule, edges }.object_if(path, target, namespace, name, strength);
-    });
+    let (namespace, name) = match named.namespace {
+        NamespaceRule::Same => (source.namespace, name),
+        NamespaceRule::Cluster => ("", name),
+        NamespaceRule::Slash => name.split_once('/').unwrap_or((source.namespace, name)),
+        NamespaceRule::Member => match view::text(holder, "namespace") {
+            "" => (source.namespace, name),
+            namespace => (namespace, name),
+        },
+    };
+    let rule = named.rule;
+    let strength = if view::is_true(holder, "optional") { Strength::Soft } else { rule.strength };
+    let path = path::filled(&named.path, indexes);
+    Found { rule, edges }.object_if(path, named.target, namespace, name, strength);
 }
 
 /// Returns the keys of by-name kinds that the object names, each once, in order: what has to be followed
 /// because of it.
 #[must_use]
 pub fn wanted(object: &Value) -> Vec<ObjectKey> {
-    let mut keys: Vec<ObjectKey> = edges(object)
-        .into_iter()
-        .filter_map(|edge| match edge.target {
+    wanted_by(&edges(object))
+}
+
+/// The same as [`wanted`] for who has the object's edges already.
+#[must_use]
+pub fn wanted_by(edges: &[Edge]) -> Vec<ObjectKey> {
+    let mut keys: Vec<&ObjectKey> = edges
+        .iter()
+        .filter_map(|edge| match &edge.target {
             Target::Object(key) => Some(key),
             Target::Owned { .. } | Target::Labelled { .. } | Target::Annotated { .. } => None,
         })
@@ -151,7 +164,7 @@ pub fn wanted(object: &Value) -> Vec<ObjectKey> {
         .collect();
     keys.sort();
     keys.dedup();
-    keys
+    keys.into_iter().cloned().collect()
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ mod walk;
 
 pub use edges::{
     Edge, EdgeRule, Find, Found, NamespaceRule, Pick, Relation, Source, Strength, Table, Target, edges, wanted,
+    wanted_by,
 };
 pub use home::{Home, home};
 pub use kinds::{Capture, KindRow, in_scope, kind_row, kinds};

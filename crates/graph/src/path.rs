@@ -6,46 +6,38 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
-/// Calls `visit` for every value at `path` with the value and the object that holds it, and leaves in `indexes`
-/// while it does the place in each list on the way.
+/// Calls `visit` for every value at `path`, with its place in each list on the way.
 pub(crate) fn each<'a>(
     value: &'a Value,
     path: &str,
     indexes: &mut Vec<usize>,
-    visit: &mut dyn FnMut(&'a Value, &'a Value, &mut Vec<usize>),
-) {
-    step(value, value, path, indexes, visit);
-}
-
-fn step<'a>(
-    parent: &'a Value,
-    value: &'a Value,
-    path: &str,
-    indexes: &mut Vec<usize>,
-    visit: &mut dyn FnMut(&'a Value, &'a Value, &mut Vec<usize>),
+    visit: &mut dyn FnMut(&'a Value, &[usize]),
 ) {
     if path.is_empty() {
-        visit(value, parent, indexes);
+        visit(value, indexes);
         return;
     }
     let (segment, rest) = path.split_once('.').unwrap_or((path, ""));
     let Some(member) = segment.strip_suffix("[]") else {
         if let Some(next) = value.get(segment) {
-            step(value, next, rest, indexes, visit);
+            each(next, rest, indexes, visit);
         }
         return;
     };
     for (index, item) in value.get(member).and_then(Value::as_array).into_iter().flatten().enumerate() {
         indexes.push(index);
-        step(value, item, rest, indexes, visit);
+        each(item, rest, indexes, visit);
         indexes.pop();
     }
 }
 
-/// Calls `visit` for every object that has the last member of `path`, with that member's name and the path.
-pub(crate) fn each_mut(value: &mut Value, path: &str, visit: &mut dyn FnMut(&mut Map<String, Value>, &str, &str)) {
+/// What is done with a member that was found: the object that has it, its name, and its path.
+type VisitMember<'a> = &'a mut dyn FnMut(&mut Map<String, Value>, &str, &str);
+
+/// Calls `visit` for every object that has the last member of `path`.
+pub(crate) fn each_mut(value: &mut Value, path: &str, visit: VisitMember<'_>) {
     let (parent, member) = path.rsplit_once('.').unwrap_or(("", path));
-    step_mut(value, parent, String::new(), &mut |at, parent| {
+    step_mut(value, parent, "", &mut |at, parent| {
         let Some(map) = at.as_object_mut() else { return };
         if map.contains_key(member) {
             visit(map, member, &join(parent, member));
@@ -53,20 +45,20 @@ pub(crate) fn each_mut(value: &mut Value, path: &str, visit: &mut dyn FnMut(&mut
     });
 }
 
-fn step_mut(value: &mut Value, path: &str, walked: String, visit: &mut dyn FnMut(&mut Value, &str)) {
+fn step_mut(value: &mut Value, path: &str, walked: &str, visit: &mut dyn FnMut(&mut Value, &str)) {
     if path.is_empty() {
-        visit(value, &walked);
+        visit(value, walked);
         return;
     }
     let (segment, rest) = path.split_once('.').unwrap_or((path, ""));
     let Some(member) = segment.strip_suffix("[]") else {
         if let Some(next) = value.get_mut(segment) {
-            step_mut(next, rest, join(&walked, segment), visit);
+            step_mut(next, rest, &join(walked, segment), visit);
         }
         return;
     };
     for (index, item) in value.get_mut(member).and_then(Value::as_array_mut).into_iter().flatten().enumerate() {
-        step_mut(item, rest, format!("{}[{index}]", join(&walked, member)), visit);
+        step_mut(item, rest, &format!("{}[{index}]", join(walked, member)), visit);
     }
 }
 
@@ -103,7 +95,7 @@ mod tests {
 
     fn found(value: &Value, path: &str) -> Vec<(String, String)> {
         let mut all = Vec::new();
-        each(value, path, &mut Vec::new(), &mut |value, _, indexes| {
+        each(value, path, &mut Vec::new(), &mut |value, indexes| {
             all.push((filled(path, indexes), value.to_string()));
         });
         all

@@ -10,7 +10,10 @@ mod storage;
 
 use serde_json::Value;
 
-use crate::edges::{Edge, Table};
+use crate::{
+    edges::{Edge, Table},
+    names, template,
+};
 
 pub(crate) use instance::keeps_tpm_state;
 
@@ -23,6 +26,7 @@ static TABLES: &[Table] = &[
     instance::METADATA,
     instance::INSTANCE,
     instance::POD,
+    instance::SERVICE_ACCOUNT,
     pool::REPLICA_SET,
     pool::POOL,
     storage::DATA_VOLUME,
@@ -47,10 +51,12 @@ pub fn tables() -> &'static [Table] {
     TABLES
 }
 
-/// Tells whether an edge that a row found is one indeed: a pool's template names objects that get another
-/// name in each child.
-pub(crate) fn applies(object: &Value, edge: &Edge) -> bool {
-    pool::applies(object, edge)
+/// Takes away edges that a row found and that are none: a pool's template names objects that get another name
+/// in each child.
+pub(crate) fn retain_those_that_apply(object: &Value, edges: &mut Vec<Edge>) {
+    if template::is(object, names::POOL) {
+        edges.retain(|edge| pool::applies(object, edge));
+    }
 }
 
 #[cfg(test)]

@@ -130,7 +130,7 @@ fn targets(world: &dyn World, edge: &Edge, warnings: &mut BTreeSet<String>) -> V
     keys.sort();
     keys.dedup();
     if edge.rule.pick == Pick::NewestLive && keys.len() > 1 {
-        keys = newest_live(world, keys, edge, warnings);
+        keys = newest_live(world, &keys, edge, warnings);
     }
     if keys.is_empty() {
         keys.extend(edge.fallback.clone());
@@ -138,12 +138,7 @@ fn targets(world: &dyn World, edge: &Edge, warnings: &mut BTreeSet<String>) -> V
     keys
 }
 
-fn newest_live(
-    world: &dyn World,
-    keys: Vec<ObjectKey>,
-    edge: &Edge,
-    warnings: &mut BTreeSet<String>,
-) -> Vec<ObjectKey> {
+fn newest_live(world: &dyn World, keys: &[ObjectKey], edge: &Edge, warnings: &mut BTreeSet<String>) -> Vec<ObjectKey> {
     let age = |key: &ObjectKey| match world.get(key) {
         Presence::Present(object) => {
             let live = view::at(object, "metadata.deletionTimestamp").is_none();

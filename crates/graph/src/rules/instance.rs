@@ -125,7 +125,7 @@ fn hook_sidecars(source: &Source<'_>, found: &mut Found<'_>) {
 pub(super) const INSTANCE: Table = Table {
     sources: &[(names::VMI, "")],
     rules: &[
-        EdgeRule::code("backend-storage", backend_storage, BACKEND).pick(Pick::NewestLive),
+        EdgeRule::code("backend-storage", backend_storage, BACKEND).pick(Pick::NewestLive).owns(),
         EdgeRule::code("launcher-pod", launcher_pods, "kubevirt/kubevirt: pkg/virt-controller/services/template.go")
             .soft()
             .owns(),
@@ -211,6 +211,19 @@ fn launcher_pods(source: &Source<'_>, found: &mut Found<'_>) {
         }
     }
 }
+
+/// What pods that run as an account are given.
+pub(super) const SERVICE_ACCOUNT: Table = Table {
+    sources: &[(names::SERVICE_ACCOUNT, "")],
+    // Not `secrets[]`: those are mostly tokens that the control plane made, and nothing needs them recorded.
+    rules: &[EdgeRule::named(
+        "account-pull-secret",
+        "imagePullSecrets[].name",
+        names::SECRET,
+        "kubernetes/kubernetes: staging/src/k8s.io/api/core/v1/types.go",
+    )
+    .soft()],
+};
 
 /// What is only in a launcher pod.
 pub(super) const POD: Table = Table {

@@ -22,12 +22,13 @@ pub(super) const TABLE: Table = Table {
         EdgeRule::code("instance", instance, "kubevirt/kubevirt: pkg/virt-controller/watch/vm/vm.go").soft().owns(),
         EdgeRule::code("instancetype", instancetype, FIND),
         EdgeRule::code("preference", preference, FIND),
-        EdgeRule::code("instancetype-revision", instancetype_revision, REVISION),
-        EdgeRule::code("preference-revision", preference_revision, REVISION),
+        // Revisions and state came into being because of the machine: they go where it goes.
+        EdgeRule::code("instancetype-revision", instancetype_revision, REVISION).owns(),
+        EdgeRule::code("preference-revision", preference_revision, REVISION).owns(),
         EdgeRule::named("data-volume-template", "spec.dataVolumeTemplates[].metadata.name", names::DATA_VOLUME, TYPES)
             .soft()
             .owns(),
-        EdgeRule::code("backend-storage", super::instance::backend_storage, BACKEND).pick(Pick::NewestLive),
+        EdgeRule::code("backend-storage", super::instance::backend_storage, BACKEND).pick(Pick::NewestLive).owns(),
         EdgeRule::named("memory-dump-request", "status.memoryDumpRequest.claimName", names::CLAIM, TYPES).soft(),
         EdgeRule::named(
             "volume-request-claim",

@@ -36,10 +36,6 @@ const TEMPLATE: &str = "spec.virtualMachineTemplate.spec";
 /// In a pool, disks from templates get an index in each child, and so do Secrets and ConfigMaps if it says so:
 /// no object has the name in the pool's template, and the children name theirs themselves.
 pub(super) fn applies(object: &Value, edge: &Edge) -> bool {
-    let (group, kind) = view::group_kind(object);
-    if group != names::POOL.group || kind != names::POOL.kind {
-        return true;
-    }
     let Target::Object(key) = &edge.target else { return true };
     let indexed = |option: &str| view::is_true(object, &format!("spec.nameGeneration.{option}"));
     match edge.rule.id {

@@ -1,7 +1,9 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use vmrewind_testkit::build::{Build, data_source, dv, pod, pool, pvc, replica_set, vm, vmi, volume_snapshot};
+use vmrewind_testkit::build::{
+    Build, data_source, dv, pod, pool, pvc, replica_set, service_account, vm, vmi, volume_snapshot,
+};
 
 use super::*;
 use crate::edges::{Find, Strength, Target, edges, wanted};
@@ -369,6 +371,17 @@ fn an_operation_names_its_machine_but_not_its_token() {
 }
 
 #[test]
+fn edges_come_in_the_order_of_the_table() {
+    let machine = vm("web").running().with_secret("z").with_secret("a").with_pvc("disk").with_template_disk("root");
+    let rows: Vec<&str> = tables().iter().flat_map(|table| table.rules).map(|rule| rule.id).collect();
+    let object = machine.set_template("priorityClassName", "high").json();
+    let places: Vec<usize> =
+        edges(&object).iter().map(|edge| rows.iter().position(|id| *id == edge.rule.id).expect("a row")).collect();
+    assert!(places.len() > 8 && places.is_sorted(), "{places:?}");
+    assert_eq!(hits(&object, "volume-secret"), ["Secret/prod/z", "Secret/prod/a"]);
+}
+
+#[test]
 fn inline_data_and_the_pod_network_need_nothing() {
     let object = vm("web").with_cloud_init("#cloud-config").with_pod_network("").json();
     assert!(edges(&object).is_empty());
@@ -379,6 +392,15 @@ fn what_is_wanted_is_each_by_name_object_once() {
     let object = vm("web").with_secret("tls").with_ssh_key("tls").with_pvc("disk").with_config_map("a").json();
     let found: Vec<String> = wanted(&object).iter().map(ToString::to_string).collect();
     assert_eq!(found, ["ConfigMap/prod/a", "Secret/prod/tls"]);
+}
+
+#[test]
+fn an_account_leads_to_its_pull_secrets_but_not_to_its_tokens() {
+    let account = service_account("robot")
+        .set("imagePullSecrets", json!([{"name": "pull"}]))
+        .set("secrets", json!([{"name": "robot-token-abcde"}]));
+    let found: Vec<String> = wanted(&account.json()).iter().map(ToString::to_string).collect();
+    assert_eq!(found, ["Secret/prod/pull"]);
 }
 
 #[test]

@@ -326,12 +326,33 @@ fn a_pool_owns_its_machines_and_their_disks() {
 
 #[test]
 fn owned_follows_children_only_and_none_follows_nothing() {
-    let machine = vm("web").running().with_template_disk("root").with_secret("tls").with_pvc("shared");
-    let world =
-        world([vmi_of(&machine), machine, bare_dv("root"), bare_pvc("root"), bare_pvc("shared"), secret("tls")]);
+    let machine = vm("web")
+        .running()
+        .with_template_disk("root")
+        .with_secret("tls")
+        .with_pvc("shared")
+        .with_persistent_tpm()
+        .with_instancetype("", "small")
+        .with_revision_in_status("instancetype", "r1");
+    let world = world([
+        vmi_of(&machine),
+        bare_dv("root"),
+        bare_pvc("root"),
+        bare_pvc("shared"),
+        bare_pvc("state").label("persistent-state-for", "web"),
+        revision("r1", &machine),
+        secret("tls"),
+        machine,
+    ]);
     assert_eq!(
         nodes(&walk(&world, WEB, Deps::Owned)),
-        ["DataVolume root", "PersistentVolumeClaim root", "VirtualMachineInstance web"]
+        [
+            "ControllerRevision r1",
+            "DataVolume root",
+            "PersistentVolumeClaim root",
+            "PersistentVolumeClaim state",
+            "VirtualMachineInstance web"
+        ]
     );
     let alone = walk(&world, WEB, Deps::None);
     assert!(nodes(&alone).is_empty() && alone.edges.is_empty());
