@@ -118,5 +118,5 @@ impl Watcher {
 /// [`WatcherError::Archive`] if the name is no archive URL or the store cannot be opened.
 pub fn open_store(settings: &Settings) -> Result<Store, WatcherError> {
     let url: ArchiveUrl = settings.archive.parse().map_err(vmrewind_archive::ArchiveError::from)?;
-    Ok(Store::open(&url)?)
+    Ok(Store::open_or_make(&url)?)
 }

@@ -45,7 +45,9 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(flags) => Settings::load(*flags).map_err(WatcherError::from).and_then(run),
-        Command::Config(flags) => Settings::load(*flags).and_then(|settings| settings.to_yaml()).map_err(Into::into).map(say),
+        Command::Config(flags) => {
+            Settings::load(*flags).and_then(|settings| settings.to_yaml()).map_err(Into::into).map(say)
+        }
         Command::Version => {
             say(format!("vmrewind-watcher {}\n", env!("CARGO_PKG_VERSION")));
             Ok(())

@@ -63,9 +63,7 @@ pub fn edges() -> Edges {
         wanted: vmrewind_graph::wanted as fn(&serde_json::Value) -> Vec<ObjectKey>,
         home: vmrewind_graph::home,
         in_scope: vmrewind_graph::in_scope,
-        by_name: |group, kind| {
-            vmrewind_graph::kind_row(group, kind).is_some_and(|row| row.capture == Capture::ByName)
-        },
+        by_name: |group, kind| vmrewind_graph::kind_row(group, kind).is_some_and(|row| row.capture == Capture::ByName),
         is_root: |group, kind| vmrewind_graph::kind_row(group, kind).is_some_and(|row| row.root),
     }
 }
@@ -115,7 +113,10 @@ mod tests {
         let settings = Settings { namespaces: vec!["a".into(), "b".into()], ..Settings::default() };
         let (specs, _) = resources(&discovery(), &settings);
         let ids: Vec<String> = specs.iter().map(|spec| spec.id.to_string()).collect();
-        assert!(ids.contains(&"secrets in namespace a".to_owned()) && ids.contains(&"namespaces".to_owned()), "{ids:?}");
+        assert!(
+            ids.contains(&"secrets in namespace a".to_owned()) && ids.contains(&"namespaces".to_owned()),
+            "{ids:?}"
+        );
         assert_eq!(ids.len(), 5);
     }
 

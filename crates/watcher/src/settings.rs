@@ -185,7 +185,10 @@ impl Settings {
             );
         }
         if self.timing.watch.duration() < std::time::Duration::from_secs(3) {
-            return invalid("timing.watch is below 3s", "the server sends its last bookmark two seconds before the end.");
+            return invalid(
+                "timing.watch is below 3s",
+                "the server sends its last bookmark two seconds before the end.",
+            );
         }
         Ok(())
     }

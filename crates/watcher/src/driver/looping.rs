@@ -159,7 +159,10 @@ impl Loop {
         }
         match self.batcher.pressure() {
             Some(true) => {
-                tracing::warn!(bytes = self.batcher.waiting(), "the store is slower than the cluster: watches are closed");
+                tracing::warn!(
+                    bytes = self.batcher.waiting(),
+                    "the store is slower than the cluster: watches are closed"
+                );
                 self.step(Input::Overflowed);
             }
             Some(false) => self.step(Input::Drained),
@@ -194,7 +197,9 @@ impl Loop {
             if let Some(batch) = self.batcher.take() {
                 let input = SegmentInput { records: batch.records, resume: batch.resume, complete: batch.complete };
                 // The committer takes one at a time, and the batcher hands out one at a time.
-                self.batches.try_send(input).map_err(|error| WatcherError::Bug(format!("the committer ended: {error}")))?;
+                self.batches
+                    .try_send(input)
+                    .map_err(|error| WatcherError::Bug(format!("the committer ended: {error}")))?;
             }
         }
         if self.published.is_none_or(|at| now.since(at) >= PUBLISH) {
@@ -282,7 +287,9 @@ impl Loop {
         while self.batcher.busy() {
             if let Some(batch) = self.batcher.take() {
                 let input = SegmentInput { records: batch.records, resume: batch.resume, complete: batch.complete };
-                self.batches.try_send(input).map_err(|error| WatcherError::Bug(format!("the committer ended: {error}")))?;
+                self.batches
+                    .try_send(input)
+                    .map_err(|error| WatcherError::Bug(format!("the committer ended: {error}")))?;
             }
             match outcomes.recv().await {
                 Some(outcome) => self.committed(outcome)?,

@@ -2,12 +2,7 @@
 //!
 //! Does not: retry; the engine decides when.
 
-use std::{
-    collections::BTreeMap,
-    future::Future,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
 
 use futures::StreamExt as _;
 use tokio::{

@@ -29,7 +29,8 @@ mod tests {
 
     #[test]
     fn takes_managed_fields_away_and_keeps_every_other_byte() {
-        let with = br#"{"a":1.10,"metadata":{"managedFields":[{"manager":"x"}],"name":"n"},"z":12345678901234567890123}"#;
+        let with =
+            br#"{"a":1.10,"metadata":{"managedFields":[{"manager":"x"}],"name":"n"},"z":12345678901234567890123}"#;
         let object = RawObject::from_server(with).expect("canonical");
         let without = without_managed_fields(&object);
         assert_eq!(&without.bytes()[..], br#"{"a":1.10,"metadata":{"name":"n"},"z":12345678901234567890123}"#);

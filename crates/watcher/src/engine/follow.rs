@@ -128,8 +128,7 @@ impl State {
             }
             let known = self.objects.live.contains_key(key);
             let status = if known { Status::Present } else { Status::Unknown };
-            let want =
-                Want { referrers: 1, home: home.clone(), edge, status, fetch: Fetch::default(), unnamed: None };
+            let want = Want { referrers: 1, home: home.clone(), edge, status, fetch: Fetch::default(), unnamed: None };
             follow.wants.insert(key.clone(), want);
             if !known {
                 follow.unknown.insert(key.clone());
@@ -160,7 +159,8 @@ impl State {
             return;
         };
         // A watch must have its beginning first, or what happens between the GET and it would be missed.
-        let begun = self.resources.get(&id).is_some_and(|r| r.rv.is_some() || matches!(r.trouble, Some(Trouble::Denied(_))));
+        let begun =
+            self.resources.get(&id).is_some_and(|r| r.rv.is_some() || matches!(r.trouble, Some(Trouble::Denied(_))));
         if !begun {
             want.fetch.detail = format!("the watch of {id} has not begun");
             return;

@@ -315,7 +315,10 @@ impl State {
     /// Lets the other resources begin once every root has been listed or cannot be.
     pub(super) fn release_queued(&mut self, out: &mut Out) {
         let waiting = self.resources.values().any(|resource| {
-            resource.spec.root && resource.rv.is_none() && resource.trouble.is_none() && !matches!(resource.phase, Phase::Removed)
+            resource.spec.root
+                && resource.rv.is_none()
+                && resource.trouble.is_none()
+                && !matches!(resource.phase, Phase::Removed)
         });
         if waiting {
             return;

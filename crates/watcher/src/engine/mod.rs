@@ -31,9 +31,7 @@ use std::{collections::BTreeMap, time::Duration};
 use vmrewind_graph::Home;
 use vmrewind_model::{Change, ObjectKey, ResourceId, ResumeEntry, Timestamp};
 
-pub use io::{
-    Action, AsOf, Choice, Event, Failure, Input, Listing, Probe, Rejected, ResourceSpec, Ticket,
-};
+pub use io::{Action, AsOf, Choice, Event, Failure, Input, Listing, Probe, Rejected, ResourceSpec, Ticket};
 pub use status::{Counters, ResourceStatus, Status};
 pub use time::MAX_AHEAD;
 
@@ -233,8 +231,6 @@ impl State {
         }
     }
 }
-
-
 
 #[cfg(test)]
 mod tests;

@@ -38,7 +38,14 @@ pub(super) enum Phase {
     /// Lists.
     Listing { why: Relist },
     /// By name: reads every tracked object, because a list would bring all the foreign ones too.
-    Refetching { why: Relist, rv: Rv, asked: Timestamp, open: BTreeSet<ObjectKey>, found: Vec<RawObject>, missing: Vec<ObjectKey> },
+    Refetching {
+        why: Relist,
+        rv: Rv,
+        asked: Timestamp,
+        open: BTreeSet<ObjectKey>,
+        found: Vec<RawObject>,
+        missing: Vec<ObjectKey>,
+    },
     /// Reads earlier versions of what a list found changed.
     Walking(Box<Walk>),
     /// Watches.

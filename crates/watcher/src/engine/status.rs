@@ -146,7 +146,8 @@ impl State {
             .values()
             .map(|resource| resource.entry(now, stalled_after))
             .chain(self.retired.values().cloned());
-        let entries: Vec<ResumeEntry> = current.filter(|entry| full || self.told.get(&entry.id) != Some(entry)).collect();
+        let entries: Vec<ResumeEntry> =
+            current.filter(|entry| full || self.told.get(&entry.id) != Some(entry)).collect();
         for entry in &entries {
             self.told.insert(entry.id.clone(), entry.clone());
         }
@@ -171,9 +172,8 @@ impl State {
         let live = || self.resources.values().filter(|resource| resource.live);
         self.changed_at.is_some_and(|changed| {
             live().all(|resource| resource.proven >= Some(changed))
-                && live().any(|resource| {
-                    self.told.get(&resource.spec.id).is_none_or(|told| told.proven_at < Some(changed))
-                })
+                && live()
+                    .any(|resource| self.told.get(&resource.spec.id).is_none_or(|told| told.proven_at < Some(changed)))
         })
     }
 

@@ -70,7 +70,8 @@ impl Order {
         let jumped = self.last_now.is_some_and(|last| now.since(last) > MAX_STEP);
         self.last_now = Some(now);
         if jumped && self.trouble.is_none() {
-            self.trouble = Some("the clock jumped or the process stood still; waiting for the API server's time".into());
+            self.trouble =
+                Some("the clock jumped or the process stood still; waiting for the API server's time".into());
             return true;
         }
         false

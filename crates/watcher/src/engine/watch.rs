@@ -109,7 +109,8 @@ impl State {
         };
         let Some(resource) = self.resources.get_mut(id) else { return };
         resource.ticket = ticket;
-        resource.phase = Phase::Watching(Watching { target, probed, caught_up: false, opened: None, heard: out.now, timeout });
+        resource.phase =
+            Phase::Watching(Watching { target, probed, caught_up: false, opened: None, heard: out.now, timeout });
         out.act(Action::Watch(id.clone(), ticket, from, timeout));
     }
 
@@ -248,7 +249,8 @@ impl State {
         result: &Result<Option<RawObject>, Failure>,
     ) -> bool {
         let Some(resource) = self.resources.get_mut(id) else { return false };
-        let Some(departure) = resource.departures.get_mut(key).filter(|departure| departure.ticket == Some(ticket)) else {
+        let Some(departure) = resource.departures.get_mut(key).filter(|departure| departure.ticket == Some(ticket))
+        else {
             return false;
         };
         match result {

@@ -70,8 +70,13 @@ fn resources(registry: &mut Registry, report: &Report, now: Timestamp) {
             let labels = OfResource { resource: name.clone(), kind: kind.clone(), namespace: namespace.clone() };
             lag.get_or_create(&labels).set(now.since(proven).as_secs_f64());
         }
-        let labels =
-            OfState { resource: name, kind, namespace, state: state_name(resource.state), reason: resource.detail.clone() };
+        let labels = OfState {
+            resource: name,
+            kind,
+            namespace,
+            state: state_name(resource.state),
+            reason: resource.detail.clone(),
+        };
         state.get_or_create(&labels).set(1);
     }
     registry.register("lag_seconds", "How many seconds ago was the last instant up to which a resource is proven", lag);
@@ -83,7 +88,12 @@ fn resources(registry: &mut Registry, report: &Report, now: Timestamp) {
 fn counts(registry: &mut Registry, report: &Report) {
     let (status, counters) = (&report.status, &report.status.counters);
     gauge(registry, "followed_objects", "How many objects are followed", big(status.followed));
-    gauge(registry, "wanted_objects", "Of how many objects that are named is nothing known yet", big(status.wanted.len()));
+    gauge(
+        registry,
+        "wanted_objects",
+        "Of how many objects that are named is nothing known yet",
+        big(status.wanted.len()),
+    );
     gauge(registry, "absent_objects", "How many objects that are named do not exist", big(status.absent));
     gauge(registry, "open_gaps", "How many gaps are open", big(status.open_gaps));
     gauge(registry, "era", "Which lifetime of the cluster's storage is it", i64::from(status.era.0));

@@ -1,6 +1,5 @@
 //! Following by name.
 
-
 use serde_json::json;
 use vmrewind_model::Change;
 
@@ -169,7 +168,8 @@ fn no_get_is_sent_before_the_watch_has_its_beginning() {
     rig.server.put("VirtualMachine", "a", json!({"secrets": ["s"]}));
     rig.discover(super::rig::specs());
     // The probe of Secrets is answered last.
-    let probe = rig.asked.iter().position(|a| matches!(a, Action::Probe(id, _) if id.resource == SECRET)).expect("asked");
+    let probe =
+        rig.asked.iter().position(|a| matches!(a, Action::Probe(id, _) if id.resource == SECRET)).expect("asked");
     let probe = rig.asked.remove(probe).expect("there");
     while rig.answer() {}
     rig.server.put("Secret", "s", json!({"n": 1}));

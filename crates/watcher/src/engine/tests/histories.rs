@@ -42,7 +42,9 @@ fn perform(rig: &mut Rig, act: &Act) {
     match act {
         Act::Put(kind, name, spec) => {
             let spec = match *kind {
-                "VirtualMachine" => json!({"n": spec, "secrets": (0..*spec).map(|i| i.to_string()).collect::<Vec<_>>()}),
+                "VirtualMachine" => {
+                    json!({"n": spec, "secrets": (0..*spec).map(|i| i.to_string()).collect::<Vec<_>>()})
+                }
                 "Pod" => json!({"label": if spec % 2 == 0 { "yes" } else { "no" }, "n": spec}),
                 _ => json!({"n": spec}),
             };
@@ -99,9 +101,10 @@ fn check(rig: &Rig, forgot: bool) -> Result<(), TestCaseError> {
         let Some(key) = record.change.key() else { continue };
         if let Change::Object { rv, object, .. } = &record.change {
             prop_assert!(seen.insert((key.uid.clone(), *rv)), "twice: {}", super::rig::line(record));
-            let sent = rig.server.writes.iter().any(|write| {
-                write.rv == rv.0 && write.body.as_ref().is_some_and(|body| Server::raw(body) == *object)
-            });
+            let sent =
+                rig.server.writes.iter().any(|write| {
+                    write.rv == rv.0 && write.body.as_ref().is_some_and(|body| Server::raw(body) == *object)
+                });
             prop_assert!(sent, "invented: {}", super::rig::line(record));
             let live = uids.insert(key.object.clone(), key.uid.clone());
             prop_assert!(live.is_none_or(|uid| uid == key.uid), "two live: {}", super::rig::line(record));

@@ -83,9 +83,13 @@ fn a_410_without_any_change_is_no_gap() {
     let mut rig = Rig::started();
     rig.server.put("VirtualMachine", "a", json!({}));
     rig.settle();
-    away(&mut rig, |rig| {
-        rig.server.put("Secret", "foreign", json!({}));
-    }, true);
+    away(
+        &mut rig,
+        |rig| {
+            rig.server.put("Secret", "foreign", json!({}));
+        },
+        true,
+    );
     assert_eq!(rig.lines(), ["A VirtualMachine/a 101"]);
 }
 

@@ -326,8 +326,12 @@ impl Rig {
             if self.answer() {
                 continue;
             }
-            let behind: Vec<ResourceId> =
-                self.watches.iter().filter(|(_, (_, cursor))| *cursor < self.server.rv).map(|(id, _)| id.clone()).collect();
+            let behind: Vec<ResourceId> = self
+                .watches
+                .iter()
+                .filter(|(_, (_, cursor))| *cursor < self.server.rv)
+                .map(|(id, _)| id.clone())
+                .collect();
             if behind.is_empty() {
                 return;
             }
@@ -384,7 +388,13 @@ pub(super) fn line(record: &Record) -> String {
     let mut line = format!("{}", change.op().letter());
     if let Change::Gap(gap) = change {
         line += &format!(" {} {:?}", gap.resource.resource, gap.cause);
-        line += if gap.opened.is_some() { " closes" } else if gap.to.is_some() { " was" } else { " opens" };
+        line += if gap.opened.is_some() {
+            " closes"
+        } else if gap.to.is_some() {
+            " was"
+        } else {
+            " opens"
+        };
     }
     if let Some(key) = change.key() {
         line += &format!(" {}/{}", key.object.kind, key.object.name);

@@ -148,10 +148,7 @@ fn ends_the_old_incarnation_before_it_records_the_new_one() {
     let (ticket, _) = rig.watches[&id];
     rig.watches.insert(id.clone(), (ticket, 102));
     rig.settle();
-    assert_eq!(
-        rig.lines(),
-        ["A VirtualMachine/a 101", "D VirtualMachine/a inferred late", "A VirtualMachine/a 103"]
-    );
+    assert_eq!(rig.lines(), ["A VirtualMachine/a 101", "D VirtualMachine/a inferred late", "A VirtualMachine/a 103"]);
     let uids: Vec<_> = rig.records().iter().map(|r| r.change.key().expect("of an object").uid.clone()).collect();
     assert_eq!(uids, ["u1", "u1", "u2"]);
 }
@@ -356,7 +353,8 @@ fn what_cannot_be_recorded_is_a_gap_of_that_object_until_it_can_be_again() {
     rig.settle();
     let id = Rig::id(VM);
     let (ticket, _) = rig.watches[&id];
-    let rejected = Rejected { key: Some(super::rig::key("VirtualMachine", "a")), rv: Some(Rv(102)), reason: "too deep".into() };
+    let rejected =
+        Rejected { key: Some(super::rig::key("VirtualMachine", "a")), rv: Some(Rv(102)), reason: "too deep".into() };
     rig.input(Input::Watched(id.clone(), ticket, Event::Rejected(rejected)));
     assert_eq!(rig.lines()[1..], ["G virtualmachines Unrecordable opens"]);
     assert_eq!(rig.entry(VM).rv, Some(Rv(102)));

@@ -1,0 +1,298 @@
+//! The whole watcher against an API server and a store in memory, with a clock that only moves when everybody waits.
+
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+    time::Duration,
+};
+
+use futures::TryStreamExt as _;
+use serde_json::json;
+use tokio::{sync::watch, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+use vmrewind_archive::{Archive, At, Cpu, SeqRange, Silent, Store};
+use vmrewind_cluster::Cluster;
+use vmrewind_model::{Change, GapCause, ObjectKey, ProofState, Record, Seq};
+use vmrewind_testkit::apiserver::{FakeApiServer, FakeType};
+use vmrewind_watcher::{
+    driver::Watcher,
+    error::WatcherError,
+    report::Report,
+    settings::{Settings, Span},
+};
+
+struct Run {
+    stop: CancellationToken,
+    reports: watch::Receiver<Report>,
+    task: JoinHandle<Result<(), WatcherError>>,
+}
+
+fn settings() -> Settings {
+    let mut settings = Settings { archive: "memory".into(), ..Settings::default() };
+    settings.timing.heartbeat = Span::seconds(10);
+    settings
+}
+
+fn start_with(server: &FakeApiServer, store: &Store, settings: Settings) -> Run {
+    let stop = CancellationToken::new();
+    let (sender, reports) = watch::channel(Report::default());
+    let clock = server.clone();
+    static NONCE: AtomicU8 = AtomicU8::new(1);
+    let watcher = Watcher {
+        cluster: Cluster::from_client(server.client()),
+        store: store.clone(),
+        settings,
+        clock: Arc::new(move || clock.now()),
+        entropy: Arc::new(|| [NONCE.fetch_add(1, Ordering::Relaxed); 16]),
+        cpu: Cpu::Inline,
+    };
+    let task = tokio::spawn(watcher.run(sender, stop.clone()));
+    Run { stop, reports, task }
+}
+
+fn start(server: &FakeApiServer, store: &Store) -> Run {
+    start_with(server, store, settings())
+}
+
+async fn in_time<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(300), what).await.expect("within five minutes of its time")
+}
+
+impl Run {
+    async fn until(&mut self, test: impl FnMut(&Report) -> bool) -> Report {
+        let waited = tokio::time::timeout(Duration::from_secs(300), self.reports.wait_for(test)).await;
+        let report = waited.ok().and_then(Result::ok).map(|report| report.clone());
+        report.unwrap_or_else(|| panic!("{:?}", self.reports.borrow().reasons()))
+    }
+
+    async fn ready(mut self) -> Self {
+        self.until(|report| report.at.is_some() && report.reasons().is_empty()).await;
+        self
+    }
+
+    /// Waits until a version of this kind is durable.
+    async fn durable(&mut self, versions: u64, kind: &str) {
+        self.until(|report| {
+            report.status.counters.versions.get(kind) >= Some(&versions)
+                && report.waiting == 0
+                && report.commits.records > 0
+        })
+        .await;
+    }
+
+    async fn stop(self) {
+        self.stop.cancel();
+        in_time(self.task).await.expect("no panic").expect("a clean end");
+    }
+
+    async fn kill(self) {
+        self.task.abort();
+        assert!(self.task.await.is_err());
+    }
+}
+
+async fn records(store: &Store) -> Vec<Record> {
+    let archive = Archive::open(store.clone()).await.expect("an archive").with_cpu(Cpu::Inline);
+    let all = SeqRange { first: Seq(1), last: Seq(u64::MAX) };
+    archive.records(all).try_collect().await.expect("intact")
+}
+
+/// One line per record of an object: op, kind/name, and marks.
+async fn lines(store: &Store, kind: &str) -> Vec<String> {
+    let records = records(store).await;
+    let of_kind = records.iter().filter(|record| record.change.key().is_some_and(|key| key.object.kind == kind));
+    of_kind
+        .map(|record| {
+            let key = record.change.key().expect("of an object");
+            let late = if record.lo.is_some() { " late" } else { "" };
+            let inferred = if record.change.inferred() { " inferred" } else { "" };
+            format!("{} {}{inferred}{late}", record.change.op().letter(), key.object.name)
+        })
+        .collect()
+}
+
+fn vm(name: &str, secret: &str, cores: u32) -> serde_json::Value {
+    json!({"apiVersion": "kubevirt.io/v1", "kind": "VirtualMachine", "metadata": {"namespace": "default", "name": name},
+        "spec": {"template": {"spec": {"domain": {"cpu": {"cores": cores}}, "volumes": [
+            {"name": "ci", "cloudInitNoCloud": {"secretRef": {"name": secret}}}]}}}})
+}
+
+fn secret(name: &str, value: &str) -> serde_json::Value {
+    json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"namespace": "default", "name": name}, "data": {"v": value}})
+}
+
+#[tokio::test(start_paused = true)]
+async fn captures_a_machine_and_the_secret_it_names_and_goes_on_after_a_clean_stop() {
+    let (server, store) = (FakeApiServer::new(), Store::in_memory());
+    server.put(&secret("ci", "b25l"));
+    server.put(&secret("foreign", "b25l"));
+    server.put(&vm("db", "ci", 1));
+    let mut run = start(&server, &store).ready().await;
+    server.put(&vm("db", "ci", 2));
+    run.durable(2, "VirtualMachine").await;
+    run.stop().await;
+    assert_eq!(lines(&store, "VirtualMachine").await, ["S db late", "M db"]);
+    assert_eq!(lines(&store, "Secret").await, ["S ci"]);
+
+    server.put(&vm("db", "ci", 3));
+    server.remove("Secret", "default", "ci");
+    let lists = server.requests().len();
+    let run = start(&server, &store).ready().await;
+    let whole_lists = server.requests()[lists..].iter().filter(|request| *request == "list virtualmachines").count();
+    assert_eq!(whole_lists, 1, "one probe, no list");
+    run.stop().await;
+    assert_eq!(lines(&store, "VirtualMachine").await, ["S db late", "M db", "M db late"]);
+    assert_eq!(lines(&store, "Secret").await, ["S ci", "D ci late"]);
+    let archive = Archive::open(store.clone()).await.expect("an archive").with_cpu(Cpu::Inline);
+    let state = archive.state_at(At::Latest, &|_| true, &Silent).await.expect("a state");
+    let db = &state.objects[&ObjectKey::new("kubevirt.io", "VirtualMachine", "default", "db")];
+    let object = db.record.change.object().expect("an object").value().expect("JSON");
+    assert_eq!(object["spec"]["template"]["spec"]["domain"]["cpu"]["cores"], 3);
+    assert!(state.proofs.iter().all(|proof| proof.current && proof.entry.state == ProofState::Live));
+}
+
+#[tokio::test(start_paused = true)]
+async fn killed_at_any_moment_it_records_every_version_once() {
+    let (server, store) = (FakeApiServer::new(), Store::in_memory());
+    server.put(&secret("ci", "b25l"));
+    let mut versions = Vec::new();
+    for round in 0..8 {
+        let mut run = start(&server, &store);
+        if round % 2 == 0 {
+            run = run.ready().await;
+        }
+        for turn in 0..5 {
+            versions.push(server.put(&vm("db", "ci", round * 10 + turn)));
+            tokio::time::sleep(Duration::from_millis(u64::from(round * 37 + turn * 90))).await;
+        }
+        if versions.len() == 5 {
+            run.durable(5, "VirtualMachine").await;
+        }
+        run.kill().await;
+    }
+    start(&server, &store).ready().await.stop().await;
+    let recorded: Vec<u64> = records(&store)
+        .await
+        .iter()
+        .filter(|record| record.change.key().is_some_and(|key| key.object.kind == "VirtualMachine"))
+        .filter_map(|record| record.change.rv().map(|rv| rv.0))
+        .collect();
+    assert_eq!(recorded, versions);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_watchers_of_one_archive_the_first_is_fenced_out_and_says_so() {
+    let (server, store) = (FakeApiServer::new(), Store::in_memory());
+    let first = start(&server, &store).ready().await;
+    let second = start(&server, &store).ready().await;
+    let error = in_time(first.task).await.expect("no panic").expect_err("fenced");
+    assert_eq!(error.exit_code(), 11);
+    assert!(error.to_string().contains("epoch 2"), "{error}");
+    server.put(&vm("db", "ci", 1));
+    second.stop().await;
+    let records = records(&store).await;
+    assert!(records.windows(2).all(|pair| pair[0].seq.next() == pair[1].seq));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_archive_of_another_cluster_is_refused_unless_it_is_adopted() {
+    let store = Store::in_memory();
+    start(&FakeApiServer::new(), &store).ready().await.stop().await;
+    let other = FakeApiServer::new();
+    other.remove("Namespace", "", "kube-system");
+    other.put(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "kube-system", "uid": "other"}}));
+    let error = in_time(start(&other, &store).task).await.expect("no panic").expect_err("refused");
+    assert!(matches!(error, WatcherError::OtherCluster { .. }), "{error}");
+    assert!(error.hint().expect("a hint").contains("--adopt"));
+    start_with(&other, &store, Settings { adopt: true, ..settings() }).ready().await.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_kind_is_named_with_its_verb_while_the_others_go_on() {
+    let (server, store) = (FakeApiServer::new(), Store::in_memory());
+    server.deny("list", "datavolumes");
+    let mut run = start(&server, &store);
+    let denied = |report: &Report| report.reasons().iter().any(|reason| reason.contains("denied"));
+    let report = run.until(|report| denied(report) && report.reasons().len() == 1).await;
+    assert_eq!(
+        report.reasons(),
+        ["datavolumes.cdi.kubevirt.io: denied: list datavolumes.cdi.kubevirt.io is forbidden (403)"]
+    );
+    server.put(&vm("db", "ci", 1));
+    run.durable(1, "VirtualMachine").await;
+    server.allow("list", "datavolumes");
+    run.ready().await.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_restart_of_the_server_earlier_versions_are_walked_back() {
+    let (server, store) = (FakeApiServer::new(), Store::in_memory());
+    server.put(&vm("db", "ci", 1));
+    start(&server, &store).ready().await.stop().await;
+    server.put(&vm("db", "ci", 2));
+    server.put(&vm("db", "ci", 3));
+    server.restart();
+    start(&server, &store).ready().await.stop().await;
+    assert_eq!(lines(&store, "VirtualMachine").await, ["S db late", "M db late", "M db late"]);
+    assert!(!records(&store).await.iter().any(|record| matches!(record.change, Change::Gap(_))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_compacted_as_well_is_a_gap() {
+    let (server, store) = (FakeApiServer::new(), Store::in_memory());
+    server.put(&vm("db", "ci", 1));
+    start(&server, &store).ready().await.stop().await;
+    server.put(&vm("db", "ci", 2));
+    server.put(&vm("db", "ci", 3));
+    server.compact();
+    server.restart();
+    start(&server, &store).ready().await.stop().await;
+    assert_eq!(lines(&store, "VirtualMachine").await, ["S db late", "S db late"]);
+    let records = records(&store).await;
+    let gaps = records.iter().filter_map(|record| match &record.change {
+        Change::Gap(gap) => Some((gap.resource.resource.as_str(), gap.cause)),
+        _ => None,
+    });
+    assert_eq!(gaps.collect::<Vec<_>>(), [("virtualmachines", GapCause::Expired)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_type_that_is_installed_later_is_captured_within_a_minute() {
+    let (server, store) = (FakeApiServer::new(), Store::in_memory());
+    let mut run = start(&server, &store).ready().await;
+    server.add_type(FakeType::new(
+        "pool.kubevirt.io",
+        "v1beta1",
+        "VirtualMachinePool",
+        "virtualmachinepools",
+        true,
+        "vmpool",
+    ));
+    server.put(&json!({"apiVersion": "pool.kubevirt.io/v1beta1", "kind": "VirtualMachinePool",
+        "metadata": {"namespace": "default", "name": "web"}}));
+    let before = server.now();
+    run.durable(1, "VirtualMachinePool").await;
+    assert!(server.now().since(before) <= Duration::from_secs(60));
+    server.remove_type("VirtualMachinePool");
+    run.until(|report| report.status.resources.iter().any(|resource| resource.state == ProofState::Removed)).await;
+    run.stop().await;
+    assert_eq!(lines(&store, "VirtualMachinePool").await, ["S web late"], "no deletion is inferred");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_version_that_cannot_be_recorded_is_a_gap_of_that_object() {
+    let (server, store) = (FakeApiServer::new(), Store::in_memory());
+    server.put(&vm("db", "ci", 1));
+    let mut run = start(&server, &store).ready().await;
+    let mut twice = vm("db", "ci", 2);
+    twice["metadata"]["annotations"] = json!({"test.vmrewind.io/twice": "x"});
+    server.put(&twice);
+    run.until(|report| report.status.open_gaps == 1).await;
+    server.put(&vm("db", "ci", 3));
+    run.until(|report| report.status.open_gaps == 0).await;
+    run.stop().await;
+    assert_eq!(lines(&store, "VirtualMachine").await, ["S db late", "M db"]);
+}
