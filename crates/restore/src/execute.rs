@@ -24,6 +24,8 @@ use crate::{
 
 mod objects;
 mod repairs;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use objects::over;
 pub(crate) use repairs::{power_patch, wait_until_stopped};

@@ -2,6 +2,8 @@
 //!
 //! Does not: hold assertions.
 
+pub(crate) mod fake;
+
 use serde_json::Value;
 use vmrewind_graph as graph;
 use vmrewind_model::{ObjectKey, Timestamp};
