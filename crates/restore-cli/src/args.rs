@@ -53,6 +53,9 @@ pub(crate) struct Global {
     /// Group to impersonate towards the cluster; may be repeated
     #[arg(long = "as-group", global = true, value_name = "GROUP")]
     pub(crate) as_group: Vec<String>,
+    /// Name under which the cluster notes who changed a field
+    #[arg(long, global = true, value_name = "NAME", default_value = "vmrewind")]
+    pub(crate) field_manager: String,
     /// Show the values of secrets, which are masked otherwise
     #[arg(long, global = true)]
     pub(crate) show_secrets: bool,
@@ -119,6 +122,14 @@ pub(crate) enum Command {
     Graph(commands::graph::GraphArgs),
     /// List objects that were deleted and are still gone
     Deleted(commands::deleted::DeletedArgs),
+    /// Work out what a restore would do, without doing it
+    Plan(Box<commands::plan::PlanArgs>),
+    /// Put objects back as they were: plan, confirm, apply
+    Restore(Box<commands::restore::RestoreArgs>),
+    /// Carry out a plan file
+    Apply(commands::apply::ApplyArgs),
+    /// Take back what a restore did
+    Undo(commands::undo::UndoArgs),
     /// Print a script that completes the command line in a shell
     Completion(commands::completion::CompletionArgs),
     /// Print the version of this tool

@@ -23,6 +23,8 @@ pub(crate) struct Ctx {
     pub(crate) global: Global,
     /// The present.
     pub(crate) now: Timestamp,
+    /// The clock, for what takes long.
+    pub(crate) clock: Box<dyn Fn() -> Timestamp + Sync>,
     /// Where data goes.
     pub(crate) out: Out,
     /// Where talk goes.

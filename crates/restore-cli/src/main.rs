@@ -19,6 +19,8 @@ mod consulted;
 mod context;
 mod describe;
 mod error;
+mod executing;
+mod journals;
 mod kubeconfig;
 mod live;
 mod mask;
@@ -27,9 +29,11 @@ mod moment;
 mod names;
 mod objects;
 mod output;
+mod planning;
 mod progress;
 mod record;
 mod render;
+mod request;
 mod timeline;
 
 use std::{
@@ -70,7 +74,9 @@ async fn run(cli: Cli) -> Result<u8, CliError> {
     };
     let talk = Talk::new(Box::new(anstream::stderr()), cli.global.quiet);
     let out = Box::new(io::BufWriter::new(anstream::stdout()));
-    let mut ctx = Ctx { global: cli.global, now, out, talk };
+    let fixed = cli.global.now;
+    let clock = Box::new(move || fixed.or_else(|| clock().ok()).unwrap_or(now));
+    let mut ctx = Ctx { global: cli.global, now, clock, out, talk };
     let result = commands::run(&mut ctx, cli.command).await;
     match ctx.out.flush() {
         Err(error) if result.is_ok() => Err(error.into()),

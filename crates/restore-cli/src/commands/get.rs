@@ -158,7 +158,7 @@ fn print(
 ///
 /// # Errors
 /// If it has no form in JSON.
-pub(crate) fn archived(moment: &Moment, object: Archived) -> Result<String, CliError> {
+fn archived(moment: &Moment, object: Archived) -> Result<String, CliError> {
     #[derive(serde::Serialize)]
     struct Item {
         item: Archived,

@@ -2,6 +2,7 @@
 //!
 //! Does not: hold logic that two verbs share.
 
+pub(crate) mod apply;
 pub(crate) mod completion;
 pub(crate) mod deleted;
 pub(crate) mod diff;
@@ -10,7 +11,10 @@ pub(crate) mod get;
 pub(crate) mod graph;
 pub(crate) mod info;
 pub(crate) mod log;
+pub(crate) mod plan;
+pub(crate) mod restore;
 pub(crate) mod show;
+pub(crate) mod undo;
 pub(crate) mod version;
 
 use crate::{args::Command, context::Ctx, error::CliError};
@@ -29,6 +33,10 @@ pub(crate) async fn run(ctx: &mut Ctx, command: Command) -> Result<u8, CliError>
         Command::Diff(args) => diff::run(ctx, args).await,
         Command::Graph(args) => graph::run(ctx, args).await,
         Command::Deleted(args) => deleted::run(ctx, args).await,
+        Command::Plan(args) => plan::run(ctx, *args).await,
+        Command::Restore(args) => restore::run(ctx, *args).await,
+        Command::Apply(args) => apply::run(ctx, args).await,
+        Command::Undo(args) => undo::run(ctx, args).await,
         Command::Completion(args) => completion::run(ctx, &args),
         Command::Version(args) => version::run(ctx, &args),
     }

@@ -9,7 +9,6 @@ use futures::{StreamExt as _, pin_mut};
 use vmrewind_archive::{Archive, SeqRange};
 use vmrewind_model::{Digest, RawObject, RecordKey};
 
-use super::get::archived;
 use crate::{
     args::{AtArg, OneNamespace},
     certainty::{self, Touch, Touched},
@@ -18,14 +17,15 @@ use crate::{
     missing::not_there,
     moment::Moment,
     names::parse_one,
-    objects::{Archived, present, shown, value},
+    objects::{present, shown, value},
     output::{Format, choose, to_json, to_yaml},
 };
 
 /// Show one object as it was
 ///
 /// The object is named as TYPE/NAME or TYPE NAME at an instant, or by its content id, sha256:…, which log and dump print
-/// and which names one state for ever.
+/// and which names one state for ever. The answer is the object itself, so that it can be piped on; get -o json wraps
+/// it into what the archive says of it.
 #[derive(Debug, Args)]
 pub(crate) struct ShowArgs {
     /// TYPE/NAME, TYPE NAME or sha256:…
@@ -54,7 +54,7 @@ pub(crate) async fn run(ctx: &mut Ctx, args: ShowArgs) -> Result<u8, CliError> {
         let id: Digest =
             word.parse().map_err(|error: vmrewind_model::DigestParseError| CliError::usage(format!("{error}.")))?;
         let object = by_content(&archive, id).await?;
-        return print(ctx, &args, &object, None);
+        return print(ctx, &args, &object);
     }
     let types = ctx.types(&archive, &args.what).await?;
     let target = parse_one(&types, &args.what)?;
@@ -76,12 +76,10 @@ pub(crate) async fn run(ctx: &mut Ctx, args: ShowArgs) -> Result<u8, CliError> {
         )
         .hint("the watcher's setting capture.secrets decides whether secrets are recorded."));
     };
-    let masker = ctx.masker();
-    let json = archived(&moment, Archived::of(&key, entry, &masker)?)?;
-    print(ctx, &args, object, Some(json))
+    print(ctx, &args, object)
 }
 
-fn print(ctx: &mut Ctx, args: &ShowArgs, object: &RawObject, json: Option<String>) -> Result<u8, CliError> {
+fn print(ctx: &mut Ctx, args: &ShowArgs, object: &RawObject) -> Result<u8, CliError> {
     let masker = ctx.masker();
     if args.raw {
         if masker.mask(&mut object.value().map_err(crate::context::unreadable)?) > 0 {
@@ -94,10 +92,9 @@ fn print(ctx: &mut Ctx, args: &ShowArgs, object: &RawObject, json: Option<String
         ctx.out.write_all(object.bytes())?;
         return Ok(0);
     }
-    match (&args.output, json) {
-        (Format::Json, Some(json)) => write!(ctx.out, "{json}")?,
-        (Format::Json, None) => write!(ctx.out, "{}", to_json(&shown(object, &masker)?)?)?,
-        (Format::JsonPath(template), _) => writeln!(ctx.out, "{}", template.fill(&value(object, &masker)?))?,
+    match &args.output {
+        Format::Json => write!(ctx.out, "{}", to_json(&shown(object, &masker)?)?)?,
+        Format::JsonPath(template) => writeln!(ctx.out, "{}", template.fill(&value(object, &masker)?))?,
         _ => write!(ctx.out, "{}", to_yaml(&value(object, &masker)?)?)?,
     }
     Ok(0)

@@ -43,6 +43,15 @@ impl Talk {
         if self.quiet { Ok(()) } else { writeln!(self.stream, "{text}") }
     }
 
+    /// Asks something; the answer is awaited on the same line.
+    ///
+    /// # Errors
+    /// If the stream cannot be written.
+    pub(crate) fn ask(&mut self, question: &str) -> io::Result<()> {
+        write!(self.stream, "{question}")?;
+        self.stream.flush()
+    }
+
     /// Says something that must not be missed.
     ///
     /// # Errors

@@ -3,3 +3,4 @@
 //! Does not: work out what they show.
 
 pub(crate) mod graph;
+pub(crate) mod plan;
