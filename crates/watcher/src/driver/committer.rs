@@ -13,6 +13,8 @@ use super::Clock;
 /// While the store does not answer, it is tried again after this long, doubling up to [`MAX_PAUSE`].
 const PAUSE: Duration = Duration::from_millis(200);
 const MAX_PAUSE: Duration = Duration::from_secs(10);
+/// After so long without a commit it is looked whether this writer still leads.
+const CONFIRM: Duration = Duration::from_secs(10);
 
 /// What became of a segment.
 #[derive(Debug)]
@@ -33,7 +35,20 @@ pub(super) async fn run(
     outcomes: mpsc::UnboundedSender<Outcome>,
 ) {
     let now = || clock();
-    while let Some(input) = batches.recv().await {
+    loop {
+        let input = match tokio::time::timeout(CONFIRM, batches.recv()).await {
+            Ok(Some(input)) => input,
+            Ok(None) => return,
+            Err(_) => match writer.confirm(&now).await {
+                Err(error) if error.ends_writer() => {
+                    // If nobody listens, the process is ending anyway.
+                    let _ending = outcomes.send(Outcome::Ended(error));
+                    return;
+                }
+                // A store that does not answer is noticed by the next commit.
+                Ok(()) | Err(_) => continue,
+            },
+        };
         let began = clock();
         let mut result = writer.commit(input, &now).await;
         let mut pause = PAUSE;

@@ -69,41 +69,40 @@ impl Requests {
         let target = scope::target(spec);
         let (cluster, clock) = (self.cluster.clone(), self.clock.clone());
         match action {
-            Action::Probe(id, ticket) => self.small(move || async move {
-                let asked = clock();
-                let result = cluster.newest_version(&target).await;
-                let result = result.map(|(rv, date)| Probe { rv, date, asked });
-                Input::Probed(id, ticket, result.map_err(|error| failure(&error)))
-            }),
-            Action::List(id, ticket) => {
-                let permits = self.lists.clone();
-                let patience = self.patience * LIST_PATIENCE;
-                self.request(permits, patience, move || async move {
+            Action::Probe(id, ticket) => {
+                let work = async move {
                     let asked = clock();
-                    let result = cluster.list_consistent(&target, target.page_size()).await;
-                    let result = result.map(|listing| Listing {
-                        rv: listing.rv,
-                        items: listing.items,
-                        rejected: listing.rejected.into_iter().map(rejected).collect(),
-                        date: listing.date,
-                        asked,
-                    });
-                    Input::Listed(id, ticket, result.map_err(|error| failure(&error)))
-                });
+                    let (rv, date) = cluster.newest_version(&target).await?;
+                    Ok(Probe { rv, date, asked })
+                };
+                self.small(work, move |result| Input::Probed(id, ticket, result));
             }
-            Action::Get(id, ticket, key) => self.small(move || async move {
-                let result = cluster.get(&target.in_namespace(&key.namespace), &key.name).await;
-                Input::Fetched(id, ticket, key, result.map_err(|error| failure(&error)))
-            }),
-            Action::AsOf(id, ticket, key, rv) => self.small(move || async move {
-                let result = cluster.state_as_of(&target.in_namespace(&key.namespace), &key.name, rv).await;
-                let result = result.map(|answer| match answer {
-                    vmrewind_cluster::AsOf::Found(object) => AsOf::Found(object),
-                    vmrewind_cluster::AsOf::NotThere => AsOf::NotThere,
-                    vmrewind_cluster::AsOf::Compacted => AsOf::Compacted,
-                });
-                Input::WasThen(id, ticket, result.map_err(|error| failure(&error)))
-            }),
+            Action::List(id, ticket) => {
+                let work = async move {
+                    let asked = clock();
+                    let listing = cluster.list_consistent(&target, target.page_size()).await?;
+                    let rejected = listing.rejected.into_iter().map(rejected).collect();
+                    Ok(Listing { rv: listing.rv, items: listing.items, rejected, date: listing.date, asked })
+                };
+                let (permits, patience) = (self.lists.clone(), self.patience * LIST_PATIENCE);
+                self.request(permits, patience, work, move |result| Input::Listed(id, ticket, result));
+            }
+            Action::Get(id, ticket, key) => {
+                let wanted = key.clone();
+                let work = async move { cluster.get(&target.in_namespace(&wanted.namespace), &wanted.name).await };
+                self.small(work, move |result| Input::Fetched(id, ticket, key, result));
+            }
+            Action::AsOf(id, ticket, key, rv) => {
+                let work = async move {
+                    let answer = cluster.state_as_of(&target.in_namespace(&key.namespace), &key.name, rv).await?;
+                    Ok(match answer {
+                        vmrewind_cluster::AsOf::Found(object) => AsOf::Found(object),
+                        vmrewind_cluster::AsOf::NotThere => AsOf::NotThere,
+                        vmrewind_cluster::AsOf::Compacted => AsOf::Compacted,
+                    })
+                };
+                self.small(work, move |result| Input::WasThen(id, ticket, result));
+            }
             Action::Watch(id, ticket, from, timeout) => {
                 let (inputs, waiting) = (self.inputs.clone(), self.waiting.clone());
                 let watched = id.clone();
@@ -148,25 +147,31 @@ impl Requests {
         None
     }
 
-    fn small<F: Future<Output = Input> + Send + 'static>(&mut self, work: impl FnOnce() -> F + Send + 'static) {
+    fn small<T: Send + 'static>(
+        &mut self,
+        work: impl Future<Output = Result<T, ClusterError>> + Send + 'static,
+        answer: impl FnOnce(Result<T, Failure>) -> Input + Send + 'static,
+    ) {
         let (permits, patience) = (self.small.clone(), self.patience);
-        self.request(permits, patience, work);
+        self.request(permits, patience, work, answer);
     }
 
-    /// Runs a request when there is room. Every call of the cluster ends by itself; the time allowed here is longer,
-    /// and what exceeds it is given up by the engine, which then no longer awaits the answer.
-    fn request<F: Future<Output = Input> + Send + 'static>(
+    /// Runs a request when there is room. Whatever becomes of it, the engine gets an answer.
+    fn request<T: Send + 'static>(
         &mut self,
         permits: Arc<Semaphore>,
         patience: Duration,
-        work: impl FnOnce() -> F + Send + 'static,
+        work: impl Future<Output = Result<T, ClusterError>> + Send + 'static,
+        answer: impl FnOnce(Result<T, Failure>) -> Input + Send + 'static,
     ) {
         let inputs = self.inputs.clone();
         self.tasks.spawn(async move {
             let Ok(_permit) = permits.acquire_owned().await else { return };
-            if let Ok(input) = tokio::time::timeout(patience.max(Duration::from_secs(60)), work()).await {
-                deliver(&inputs, input, None);
-            }
+            let result = match tokio::time::timeout(patience, work).await {
+                Ok(result) => result.map_err(|error| failure(&error)),
+                Err(_) => Err(Failure::Unavailable(format!("no answer within {} s", patience.as_secs()))),
+            };
+            deliver(&inputs, answer(result), None);
         });
     }
 }

@@ -28,7 +28,10 @@ impl State {
         let tracked: Vec<ObjectKey> = match self.resources.get(id) {
             Some(resource) if resource.spec.choice == Choice::ByName => {
                 let all = self.objects.live.keys().chain(self.follow.wants.keys());
-                let tracked: BTreeSet<&ObjectKey> = all.filter(|key| resource.spec.holds(key)).collect();
+                // What is still unknown is fetched because of its edge, and says so in its record.
+                let unknown = &self.follow.unknown;
+                let tracked: BTreeSet<&ObjectKey> =
+                    all.filter(|key| resource.spec.holds(key) && !unknown.contains(*key)).collect();
                 tracked.into_iter().cloned().collect()
             }
             _ => Vec::new(),

@@ -1,8 +1,10 @@
 //! The pure state machine: what was received goes in, what to record and what to ask for comes out.
 //!
 //! ```text
-//! watch.rs  probe -> watch -> event -> ...      list.rs  list, walk back      audit.rs  list beside the watch
-//! objects.rs  what is known of an object        follow.rs  by name            gaps.rs   what is not known
+//! watch.rs    probe -> watch -> event -> ...      list.rs, walk.rs  list, walk back
+//! depart.rs   left a selector, or deleted?        audit.rs          list beside the watch
+//! objects.rs  what is known of an object          follow.rs         by name
+//! gaps.rs     what is not known                   discover.rs       resources come and go
 //! ```
 //!
 //! The state is a function of the archive and of what was received since: [`State::replay`] rebuilds it.
@@ -13,6 +15,7 @@
 
 mod audit;
 mod body;
+mod depart;
 mod discover;
 mod follow;
 mod gaps;

@@ -212,6 +212,8 @@ impl State {
             .follow
             .unknown
             .iter()
+            // What is not served or not configured cannot be waited for.
+            .filter(|key| self.resource_of(key).is_some())
             .filter_map(|key| self.follow.wants.get(key).map(|want| (key.to_string(), want.fetch.detail.clone())));
         let absent = self.follow.wants.values().filter(|want| want.status == super::follow::Status::Absent).count();
         Status {

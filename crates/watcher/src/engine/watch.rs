@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use vmrewind_model::{GapCause, Head, ObjectKey, RawObject, ResourceId, Rv, Timestamp};
+use vmrewind_model::{GapCause, Head, RawObject, ResourceId, Rv, Timestamp};
 
 use super::{
     State,
@@ -20,8 +20,6 @@ const MAX_BACKOFF: Duration = Duration::from_secs(15);
 const TOO_SHORT: Duration = Duration::from_millis(500);
 /// While the clock is not trusted, the API server's is asked for this often.
 const CLOCK_RETRY: Duration = Duration::from_secs(5);
-/// A GET that decides between "deleted" and "left the selector" is tried again after this long.
-const DEPARTURE_RETRY: Duration = Duration::from_secs(2);
 
 impl State {
     /// Asks for the newest version, which is what every watch and list begins with.
@@ -208,70 +206,6 @@ impl State {
         self.pass(out, id, rv);
     }
 
-    /// An object left a watch that has a selector: a GET decides whether it was deleted.
-    pub(super) fn depart(&mut self, out: &mut Out, id: &ResourceId, key: ObjectKey, mut departure: Departure) {
-        let ticket = self.ticket();
-        departure.ticket = Some(ticket);
-        let Some(resource) = self.resources.get_mut(id) else { return };
-        resource.departures.insert(key.clone(), departure);
-        out.act(Action::Get(id.clone(), ticket, key));
-    }
-
-    /// Something arrives under the key of an object that left: that decides it as well.
-    fn returned(&mut self, out: &mut Out, id: &ResourceId, key: &ObjectKey, uid: &str, rv: Rv) {
-        let Some(resource) = self.resources.get_mut(id) else { return };
-        if resource.departures.get(key).is_some_and(|departure| departure.rv < rv) {
-            if let Some(departure) = resource.departures.remove(key) {
-                let exists = departure.uid == uid;
-                self.departed(out, id, key, departure, exists);
-            }
-        }
-    }
-
-    fn departed(&mut self, out: &mut Out, id: &ResourceId, key: &ObjectKey, departure: Departure, exists: bool) {
-        let Departure { uid, rv, object, lo, .. } = departure;
-        if exists {
-            self.unobserve(out, key, rv, "it left the selector of its watch", lo);
-        } else if let Some(object) = object {
-            self.delete(out, id, End { key, uid: &uid, rv: Some(rv), object: Some(object), lo });
-        } else {
-            self.infer_deletion(out, id, key, rv, lo);
-        }
-    }
-
-    /// Takes the GET that decides a departure; false if it is none.
-    pub(super) fn departure_fetched(
-        &mut self,
-        out: &mut Out,
-        id: &ResourceId,
-        ticket: Ticket,
-        key: &ObjectKey,
-        result: &Result<Option<RawObject>, Failure>,
-    ) -> bool {
-        let Some(resource) = self.resources.get_mut(id) else { return false };
-        let Some(departure) = resource.departures.get_mut(key).filter(|departure| departure.ticket == Some(ticket))
-        else {
-            return false;
-        };
-        match result {
-            Ok(object) => {
-                let head = object.as_ref().and_then(|object| object.head().ok());
-                let exists = head.is_some_and(|head| head.uid == departure.uid);
-                if let Some(departure) = resource.departures.remove(key) {
-                    self.departed(out, id, key, departure, exists);
-                }
-            }
-            Err(failure) => {
-                departure.ticket = None;
-                departure.retry = out.now.plus(DEPARTURE_RETRY);
-                if let Failure::Forbidden(what) = failure {
-                    resource.trouble = Some(Trouble::Denied(what.clone()));
-                }
-            }
-        }
-        true
-    }
-
     pub(super) fn ended(&mut self, out: &mut Out, id: &ResourceId, ticket: Ticket, result: Result<(), Failure>) {
         let Some(resource) = self.resources.get_mut(id).filter(|resource| resource.ticket == ticket) else { return };
         let Phase::Watching(watch) = &resource.phase else { return };
@@ -388,7 +322,7 @@ impl State {
         for (id, resource) in &mut self.resources {
             match &resource.phase {
                 Phase::Waiting { until } if *until <= now => again.push(id.clone()),
-                Phase::Probing { since } if now.since(*since) > grace.saturating_mul(2) => silent.push(id.clone()),
+                Phase::Probing { since } if now.since(*since) > grace.saturating_mul(4) => silent.push(id.clone()),
                 Phase::Watching(watch) if now.since(watch.heard) > watch.timeout + grace => silent.push(id.clone()),
                 Phase::Watching(watch)
                     if watch.caught_up

@@ -244,7 +244,7 @@ fn nearest(message: &str) -> Option<String> {
     let at = message.find("unknown field")?;
     let quoted: Vec<&str> = message[at..].split('`').skip(1).step_by(2).collect();
     let (unknown, known) = quoted.split_first()?;
-    let nearest = known.iter().min_by_key(|name| distance(unknown, name))?;
+    let nearest = known.iter().filter(|name| *name != unknown).min_by_key(|name| distance(unknown, name))?;
     Some(format!("did you mean `{nearest}`?"))
 }
 

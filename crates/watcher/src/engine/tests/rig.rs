@@ -94,7 +94,6 @@ pub(super) struct Write {
     pub(super) key: ObjectKey,
     /// None: deleted.
     pub(super) body: Option<Value>,
-    pub(super) added: bool,
     last: Value,
 }
 
@@ -116,7 +115,6 @@ impl Server {
     pub(super) fn put(&mut self, kind: &str, name: &str, spec: Value) -> u64 {
         self.rv += 1;
         let key = key(kind, name);
-        let added = !self.live.contains_key(&key);
         let uid = match self.live.get(&key) {
             Some(old) => old["metadata"]["uid"].clone(),
             None => {
@@ -128,7 +126,7 @@ impl Server {
         let body = json!({"apiVersion": api, "kind": kind, "spec": spec, "metadata":
             {"namespace": "n", "name": name, "uid": uid, "resourceVersion": self.rv.to_string()}});
         self.live.insert(key.clone(), body.clone());
-        self.writes.push(Write { rv: self.rv, key, body: Some(body.clone()), added, last: body });
+        self.writes.push(Write { rv: self.rv, key, body: Some(body.clone()), last: body });
         self.rv
     }
 
@@ -137,7 +135,7 @@ impl Server {
         let Some(mut last) = self.live.remove(&key) else { return false };
         self.rv += 1;
         last["metadata"]["resourceVersion"] = json!(self.rv.to_string());
-        self.writes.push(Write { rv: self.rv, key, body: None, added: false, last });
+        self.writes.push(Write { rv: self.rv, key, body: None, last });
         true
     }
 
