@@ -5,7 +5,6 @@
 use std::collections::BTreeSet;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use vmrewind_model::ObjectKey;
 
 use crate::{
     error::RestoreError,
@@ -84,13 +83,9 @@ async fn check(
     };
     match answer {
         Ok((_, warnings)) => Ok(Some(of_warnings(warnings))),
-        Err(error @ (TargetError::Ambiguous(_) | TargetError::Unreachable(_))) => Err(failed(&step.key, error)),
+        Err(error @ (TargetError::Ambiguous(_) | TargetError::Unreachable(_))) => Err(RestoreError::target("dry run of", &step.key, error)),
         Err(error) => Ok(Some(Check::Refused { reason: error.to_string() })),
     }
-}
-
-fn failed(key: &ObjectKey, source: TargetError) -> RestoreError {
-    RestoreError::Target { doing: "dry run of", key: key.clone(), source }
 }
 
 /// Tells fields that the server would drop from its other warnings

@@ -50,7 +50,7 @@ pub enum RestoreError {
     #[error("{key} does not exist in the archive at that instant")]
     NoSuchObject {
         /// Which.
-        key: ObjectKey,
+        key: Box<ObjectKey>,
     },
     /// Nothing matches the selection.
     #[error("nothing matches the selection at that instant")]
@@ -59,7 +59,7 @@ pub enum RestoreError {
     #[error("{key} (seq {seq}) cannot be read from the archive: {reason}")]
     Unreadable {
         /// Which.
-        key: ObjectKey,
+        key: Box<ObjectKey>,
         /// Its record.
         seq: u64,
         /// Why.
@@ -103,7 +103,7 @@ pub enum RestoreError {
     #[error("{key}: the archive yields {found}, the plan was made with {planned}")]
     OtherBytes {
         /// Which object.
-        key: ObjectKey,
+        key: Box<ObjectKey>,
         /// Digest in the plan.
         planned: String,
         /// Digest made now.
@@ -115,7 +115,7 @@ pub enum RestoreError {
         /// What was tried, for example `create`.
         doing: &'static str,
         /// On which object.
-        key: ObjectKey,
+        key: Box<ObjectKey>,
         /// The answer.
         #[source]
         source: TargetError,
@@ -172,6 +172,11 @@ impl RestoreError {
     /// Makes an error for input that makes no sense.
     pub(crate) fn invalid(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Invalid { message: message.into(), hint: hint.into() }
+    }
+
+    /// Makes an error for an answer of the target.
+    pub(crate) fn target(doing: &'static str, key: &ObjectKey, source: TargetError) -> Self {
+        Self::Target { doing, key: Box::new(key.clone()), source }
     }
 
     /// Returns what the operator must do.

@@ -192,7 +192,7 @@ impl Executor<'_, '_> {
 
     /// Journals a failure that certainly changed nothing, and makes the error.
     fn failed(&mut self, step: &Step, doing: &'static str, source: TargetError) -> RestoreError {
-        let error = RestoreError::Target { doing, key: step.key.clone(), source };
+        let error = RestoreError::target(doing, &step.key, source);
         let certain = !matches!(error, RestoreError::Target { source: TargetError::Ambiguous(_), .. });
         if certain && let Err(unwritten) = self.entry(step, Event::Failed { reason: error.to_string() }) {
             return unwritten;
@@ -202,7 +202,7 @@ impl Executor<'_, '_> {
 
     async fn read(&self, key: &ObjectKey) -> Result<Option<Value>, RestoreError> {
         let read = self.run.target.get(key).await;
-        read.map_err(|source| RestoreError::Target { doing: "read", key: key.clone(), source })
+        read.map_err(|source| RestoreError::target("read", key, source))
     }
 
     /// Reads an object that must be there.

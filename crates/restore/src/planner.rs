@@ -27,6 +27,7 @@ use crate::{
     world::World,
 };
 
+mod existing;
 mod missing;
 mod object;
 mod owners;

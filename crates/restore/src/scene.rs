@@ -3,6 +3,7 @@
 //! Does not: hold assertions.
 
 pub(crate) mod fake;
+pub(crate) mod schema;
 
 use serde_json::Value;
 use vmrewind_graph as graph;

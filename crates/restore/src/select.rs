@@ -39,7 +39,7 @@ impl Selection {
         for key in &self.roots {
             world.check_readable(key)?;
             if world.value(key).is_none() {
-                return Err(RestoreError::NoSuchObject { key: key.clone() });
+                return Err(RestoreError::NoSuchObject { key: Box::new(key.clone()) });
             }
             roots.insert(key.clone());
         }

@@ -244,7 +244,7 @@ async fn put_back(step: &Step, run: &Run<'_>, journal: &Journal) -> Result<Taken
 fn left(step: &Step, doing: &'static str, error: TargetError) -> Result<Taken, RestoreError> {
     match error {
         TargetError::Ambiguous(_) | TargetError::Unreachable(_) | TargetError::Other(_) => {
-            Err(RestoreError::Target { doing, key: step.key.clone(), source: error })
+            Err(RestoreError::target(doing, &step.key, error))
         }
         refused => Ok(Taken::Left(refused.to_string())),
     }
@@ -258,6 +258,6 @@ async fn read(run: &Run<'_>, key: &ObjectKey) -> Result<Option<Value>, RestoreEr
     match run.target.get(key).await {
         Ok(live) => Ok(live),
         Err(TargetError::NotFound(_)) => Ok(None),
-        Err(source) => Err(RestoreError::Target { doing: "read", key: key.clone(), source }),
+        Err(source) => Err(RestoreError::target("read", key, source)),
     }
 }

@@ -74,7 +74,7 @@ pub async fn verify(plan: &RestorePlan, run: &Run<'_>) -> Result<Verification, R
 
 async fn check(plan: &RestorePlan, step: &Step, run: &Run<'_>) -> Result<ObjectCheck, RestoreError> {
     let read = run.target.get(&step.key).await;
-    let live = read.map_err(|source| RestoreError::Target { doing: "read", key: step.key.clone(), source })?;
+    let live = read.map_err(|source| RestoreError::target("read", &step.key, source))?;
     let mut check = ObjectCheck { key: step.key.clone(), action: step.action, differs: Vec::new(), added: Vec::new() };
     let Some(live) = live else {
         check.differs.push(String::new());
@@ -94,7 +94,7 @@ async fn check(plan: &RestorePlan, step: &Step, run: &Run<'_>) -> Result<ObjectC
     for repair in plan.steps.iter().filter(|repair| repair.action == Action::PatchOwner && repair.key == step.key) {
         let Some(owner_key) = &repair.owner else { continue };
         let read = run.target.get(owner_key).await;
-        let owner = read.map_err(|source| RestoreError::Target { doing: "read", key: owner_key.clone(), source })?;
+        let owner = read.map_err(|source| RestoreError::target("read", owner_key, source))?;
         let owned = owner.as_ref().is_some_and(|owner| {
             list(&live, "metadata.ownerReferences").iter().any(|reference| reference["uid"] == uid(owner))
         });

@@ -106,6 +106,13 @@ impl World {
         self.objects.insert(key, held);
     }
 
+    /// Takes another cluster for the captured one.
+    #[must_use]
+    pub fn captured_from(mut self, cluster: &str) -> Self {
+        cluster.clone_into(&mut self.archive.cluster);
+        self
+    }
+
     /// Marks an object as one whose content the archive withholds.
     #[must_use]
     pub fn with_withheld(mut self, key: ObjectKey) -> Self {
@@ -158,7 +165,7 @@ impl World {
                 if value.get_or_init(|| raw.value().ok()).is_none() =>
             {
                 let reason = raw.value().map_or_else(|error| error.to_string(), |_| "it is not JSON".to_owned());
-                Err(RestoreError::Unreadable { key: key.clone(), seq: seq.0, reason })
+                Err(RestoreError::Unreadable { key: Box::new(key.clone()), seq: seq.0, reason })
             }
             _ => Ok(()),
         }

@@ -55,7 +55,7 @@ impl Executor<'_, '_> {
             }
         }
         let source = TargetError::Ambiguous("no attempt was answered".to_owned());
-        Err(RestoreError::Target { doing: "create", key: step.key.clone(), source })
+        Err(RestoreError::target("create", &step.key, source))
     }
 
     /// Replaces the live object that the plan was made against, and no other.
@@ -85,7 +85,7 @@ impl Executor<'_, '_> {
             }
         }
         let source = TargetError::Ambiguous("it changes too often, or no attempt was answered".to_owned());
-        Err(RestoreError::Target { doing: "replace", key: step.key.clone(), source })
+        Err(RestoreError::target("replace", &step.key, source))
     }
 
     /// Deletes the live object and creates the wanted one.

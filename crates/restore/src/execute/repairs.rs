@@ -41,7 +41,7 @@ impl Executor<'_, '_> {
             return Err(RestoreError::Cancelled { done: 0, total: 0 });
         }
         let source = TargetError::Other(format!("it did not stop within {STOP_SECONDS} s"));
-        Err(RestoreError::Target { doing: "stop", key: step.key.clone(), source })
+        Err(RestoreError::target("stop", &step.key, source))
     }
 
     /// Lets a retained volume be bound by the claim that is created next.
@@ -130,7 +130,7 @@ impl Executor<'_, '_> {
             }
         }
         let source = TargetError::Ambiguous("no attempt was answered".to_owned());
-        Err(RestoreError::Target { doing: "start", key: step.key.clone(), source })
+        Err(RestoreError::target("start", &step.key, source))
     }
 
     /// Reads, journals, and patches what was read; none from `patch` means that it is as wanted. Repeatable: after a
@@ -158,7 +158,7 @@ impl Executor<'_, '_> {
             }
         }
         let source = TargetError::Ambiguous("it changes too often, or no attempt was answered".to_owned());
-        Err(RestoreError::Target { doing: "patch", key: step.key.clone(), source })
+        Err(RestoreError::target("patch", &step.key, source))
     }
 }
 
@@ -183,7 +183,7 @@ pub(crate) async fn wait_until_stopped(
     let instance = instance_of(vm);
     for _ in 0..STOP_SECONDS {
         let read = target.get(&instance).await;
-        let live = read.map_err(|source| RestoreError::Target { doing: "read", key: instance.clone(), source })?;
+        let live = read.map_err(|source| RestoreError::target("read", &instance, source))?;
         let ended = |live: &Value| matches!(text(live, "status.phase"), "Succeeded" | "Failed");
         if live.as_ref().is_none_or(ended) {
             return Ok(true);

@@ -244,9 +244,7 @@ fn a_plan_with_refusals_is_not_executed() {
 #[test]
 fn a_plan_whose_ground_moved_is_not_executed() {
     let stage = Stage::of(changed(RunningVm::Live));
-    stage.fake.meddle(&key("VirtualMachine/web"), |vm| {
-        vm["spec"]["template"]["spec"]["domain"]["memory"]["guest"] = json!("16Gi")
-    });
+    stage.fake.meddle(&key("VirtualMachine/web"), |vm| { vm["spec"]["template"]["spec"]["domain"]["memory"]["guest"] = json!("16Gi"); });
     let error = stage.execute().expect_err("drifted");
     assert_eq!(error.kind(), ErrorKind::Drifted);
     assert!(error.to_string().contains("VirtualMachine.kubevirt.io/prod/web"), "{error}");
@@ -305,6 +303,7 @@ fn the_server_is_asked_without_storing_anything_and_what_it_would_drop_is_listed
     let mut stage = Stage::of(scene);
     let before = stage.fake.snapshot();
     block_on(dry_run(&mut stage.plan, &stage.scene.world, &stage.fake, &Quiet)).expect("asked");
+    crate::scene::schema::check("plan.schema.json", &serde_json::to_value(&stage.plan).expect("JSON"));
     assert_eq!(stage.fake.snapshot(), before);
     assert_eq!(stage.fake.dry().len(), 2);
     let machine = stage.plan.steps.iter().find(|step| step.key == key("VirtualMachine/web")).expect("a step");
@@ -325,9 +324,7 @@ fn the_server_is_asked_without_storing_anything_and_what_it_would_drop_is_listed
 fn verification_names_what_is_not_as_planned() {
     let stage = Stage::of(deleted());
     stage.execute().expect("executed");
-    stage.fake.meddle(&key("VirtualMachine/web"), |vm| {
-        vm["spec"]["template"]["spec"]["domain"]["memory"]["guest"] = json!("1Gi")
-    });
+    stage.fake.meddle(&key("VirtualMachine/web"), |vm| { vm["spec"]["template"]["spec"]["domain"]["memory"]["guest"] = json!("1Gi"); });
     stage.fake.remove(&key("Secret/web-ci"));
     let verification = stage.with_run(|run| block_on(verify(&stage.plan, run))).expect("verified");
     let bad: Vec<(String, Vec<String>)> =

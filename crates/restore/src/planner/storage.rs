@@ -114,7 +114,7 @@ impl Draft<'_> {
         let note = if paths.is_empty() {
             why.to_owned()
         } else {
-            format!("{why}; it differs at {}", super::object::shown(&paths))
+            format!("{why}; it differs at {}", super::existing::shown(&paths))
         };
         self.note(key, Action::Keep, note);
     }

@@ -144,12 +144,12 @@ impl Claims {
         let claims: BTreeSet<&ObjectKey> = uses.iter().map(|one| &one.claim).collect();
         for claim in claims {
             let of_claim: Vec<&ClaimUse> = uses.iter().filter(|one| one.claim == *claim).collect();
-            let named = of_claim.iter().flat_map(|one| names_of(one)).find_map(|name| {
+            let named = of_claim.iter().copied().flat_map(names_of).find_map(|name| {
                 let policy = volumes.overrides.get(&name)?;
                 matched.insert(name);
                 Some(*policy)
             });
-            for name in of_claim.iter().flat_map(|one| names_of(one)) {
+            for name in of_claim.iter().copied().flat_map(names_of) {
                 if volumes.overrides.contains_key(&name) {
                     matched.insert(name);
                 }
@@ -163,7 +163,7 @@ impl Claims {
             decisions.insert(claim.clone(), (facts.policy, decide(&facts)));
         }
         if let Some(name) = volumes.overrides.keys().find(|name| !matched.contains(*name)) {
-            let known: BTreeSet<String> = uses.iter().flat_map(|one| names_of(one)).collect();
+            let known: BTreeSet<String> = uses.iter().flat_map(names_of).collect();
             let known = known.into_iter().collect::<Vec<_>>().join(", ");
             return Err(RestoreError::invalid(
                 format!("{name:?} names no volume of this plan"),

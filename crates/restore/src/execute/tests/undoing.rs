@@ -1,6 +1,7 @@
 //! Taking executions back.
 
 use super::*;
+use crate::scene::schema;
 
 #[test]
 fn undo_after_a_cut_at_any_write_leaves_what_was_there_before() {
@@ -103,4 +104,20 @@ fn a_revision_that_was_made_anew_comes_back_as_it_was() {
     assert_eq!(cpus(), 1);
     assert!(stage.undo().left.is_empty());
     assert_eq!(cpus(), 9);
+}
+
+#[test]
+fn every_line_of_a_journal_fits_its_schema() {
+    let stage = Stage::of(changed(RunningVm::Stop));
+    stage.fake.schedule([Fault::None, Fault::Forbidden]);
+    stage.execute().expect_err("cut");
+    stage.resume().expect("resumed");
+    stage.undo();
+    let text = std::fs::read_to_string(stage.folder.path().join("journal")).expect("read");
+    for line in text.lines() {
+        schema::check("journal.schema.json", &serde_json::from_str(line).expect("JSON"));
+    }
+    for event in ["intent", "done", "failed", "undone"] {
+        assert!(text.contains(&format!("\"event\":\"{event}\"")), "{event} occurs");
+    }
 }

@@ -1,7 +1,7 @@
 //! What holds for every plan.
 
 use super::*;
-use crate::{realise::make, view::Seen};
+use crate::{realise::make, scene::schema, view::Seen};
 
 fn any_scene() -> impl Strategy<Value = Scene> {
     let captured = proptest::sample::subsequence(
@@ -50,7 +50,8 @@ proptest! {
         prop_assert_eq!(one.to_json().expect("JSON"), other.to_json().expect("JSON"));
         let text = one.to_json().expect("JSON");
         let read: RestorePlan = serde_json::from_str(&text).expect("a plan");
-        prop_assert_eq!(read.to_json().expect("JSON"), text);
+        prop_assert_eq!(read.to_json().expect("JSON"), text.clone());
+        schema::check("plan.schema.json", &serde_json::from_str(&text).expect("JSON"));
     }
 
     #[test]
