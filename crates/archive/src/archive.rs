@@ -11,7 +11,7 @@ use std::{
 };
 
 use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
-use vmrewind_model::{Record, RecordKey};
+use vmrewind_model::{Record, RecordKey, Seq};
 
 use crate::{
     ArchiveError, At, Cpu, Head, Identity, Progress, Segment, SeqRange, State, Store, Timeline,
@@ -120,7 +120,7 @@ impl Archive {
     ) -> impl Stream<Item = Result<Record, ArchiveError>> + Send + 'a {
         let slots = async move {
             let newest = self.newest().await?;
-            let first = read::slot_of(self, range.first, newest).await?;
+            let first = if range.first <= Seq(1) { 1 } else { read::slot_of(self, range.first, newest).await? };
             let last = read::slot_of(self, range.last, newest).await?.min(newest);
             Ok::<_, ArchiveError>(read::chain(self.clone(), first..=last))
         };

@@ -115,9 +115,6 @@ pub(crate) fn ends(
 
 /// Finds the first slot whose last record is `seq` or later; `newest` + 1 if there is none.
 pub(crate) async fn slot_of(archive: &Archive, seq: Seq, newest: u64) -> Result<u64, ArchiveError> {
-    if seq <= Seq(1) {
-        return Ok(1);
-    }
     if seq == Seq(u64::MAX) {
         return Ok(newest + 1);
     }

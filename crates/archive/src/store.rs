@@ -193,6 +193,15 @@ impl Store {
         Ok(first)
     }
 
+    /// Returns the last slot that the store lists; 0 if there is none.
+    pub(crate) async fn last_slot(&self) -> Result<u64, ArchiveError> {
+        let names = self.inner.list(Some(&Path::from(paths::LOG)));
+        let last = names.try_fold(0, async |last, meta| {
+            Ok(paths::parse_segment(meta.location.as_ref()).map_or(last, |slot| last.max(slot)))
+        });
+        last.await.map_err(|source| failed("list the log".into(), source))
+    }
+
     /// Makes an object durable that somebody else created. Nothing to do where visible means durable.
     pub(crate) async fn make_durable(&self, name: &str) -> Result<(), ArchiveError> {
         let StoreKind::Directory(root) = &self.kind else { return Ok(()) };

@@ -169,11 +169,8 @@ pub(crate) async fn from_ends(archive: &Archive) -> Result<Timeline, ArchiveErro
 pub(crate) async fn from_segments(archive: &Archive) -> Result<Timeline, ArchiveError> {
     let mut builder = Builder::default();
     let newest = match archive.newest().await {
-        Err(ArchiveError::Damaged(damage)) => {
-            let hole = damage.segment.unwrap_or_default();
-            builder.damage.push(damage);
-            hole.saturating_sub(1)
-        }
+        // The segments behind a hole are found by listing, which is the best that can be had.
+        Err(ArchiveError::Damaged(_)) => archive.store.last_slot().await?,
         newest => newest?,
     };
     let mut head = Head::EMPTY;
@@ -188,6 +185,5 @@ pub(crate) async fn from_segments(archive: &Archive) -> Result<Timeline, Archive
             Err(error) => return Err(error),
         }
     }
-    builder.damage.sort_by_key(|damage| damage.segment);
     Ok(builder.finish(head))
 }

@@ -79,3 +79,6 @@ pub struct ResumeMap {
     /// In order of (group, resource, scope), each once.
     pub entries: Vec<ResumeEntry>,
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,13 +22,21 @@ use super::{Call, Fault, How, schedule::Schedule};
 pub struct FaultyStore {
     inner: Arc<dyn ObjectStore>,
     schedule: Arc<Mutex<Schedule>>,
+    overwrites: bool,
 }
 
 impl FaultyStore {
     /// Wraps a store; nothing fails yet.
     #[must_use]
     pub fn new(inner: Arc<dyn ObjectStore>) -> Self {
-        Self { inner, schedule: Arc::default() }
+        Self { inner, schedule: Arc::default(), overwrites: false }
+    }
+
+    /// Makes it a store that overwrites what exists, though it is asked to create.
+    #[must_use]
+    pub fn overwriting(mut self) -> Self {
+        self.overwrites = true;
+        self
     }
 
     /// Adds a failure.
@@ -75,7 +83,10 @@ impl fmt::Display for FaultyStore {
 
 #[async_trait]
 impl ObjectStore for FaultyStore {
-    async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
+    async fn put_opts(&self, location: &Path, payload: PutPayload, mut opts: PutOptions) -> Result<PutResult> {
+        if self.overwrites {
+            opts.mode = PutMode::Overwrite;
+        }
         match self.next(Call::Put, location) {
             None => {}
             Some(How::Before) => return Err(error("failed before the put")),

@@ -51,6 +51,6 @@ impl Footer {
         let body = self.index_offset.checked_add(u64::from(self.index_length));
         field(self.index_offset > 0 && self.index_length > 0, "it has no frames")?;
         field(body == Some(self.body_length), "its lengths differ")?;
-        field(self.body_length < size.saturating_sub(LEN as u64), "it is shorter than its parts")
+        field(self.body_length <= size.saturating_sub(LEN as u64), "it is shorter than its parts")
     }
 }

@@ -1,0 +1,127 @@
+//! The vectors in `spec/vectors`: what every reader must say to the same bytes.
+//!
+//! To write them anew after a change of the format: `VMREWIND_WRITE_VECTORS=1 cargo test -p vmrewind-archive vectors`.
+
+mod file;
+mod set;
+
+use std::{collections::BTreeMap, fs, path::PathBuf};
+
+use bytes::Bytes;
+use vmrewind_model::Digest;
+
+use super::super::{
+    Code,
+    decode::decode,
+    encode::encode,
+    frame::{FrameHeader, Unpacker},
+    link::Before,
+};
+use crate::{ArchiveError, Identity, samples};
+use file::Vector;
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../spec/vectors")
+}
+
+fn on_disk() -> BTreeMap<String, Vector> {
+    let files = fs::read_dir(folder()).expect("the folder is there").map(|file| file.expect("listed").path());
+    let texts = files.filter(|path| path.extension().is_some_and(|extension| extension == "txt"));
+    texts
+        .map(|path| {
+            let name = path.file_name().and_then(|name| name.to_str()).expect("a plain name").to_owned();
+            let text = fs::read_to_string(&path).expect("readable");
+            (name.clone(), Vector::parse(&text).unwrap_or_else(|error| panic!("{name}: {error}")))
+        })
+        .collect()
+}
+
+/// Returns the concatenated contents of the data frames.
+fn content(object: &Bytes) -> Vec<u8> {
+    let mut unpacker = Unpacker::new().expect("zstd");
+    let (mut at, mut out) = (0, Vec::new());
+    let mut frames = Vec::new();
+    while let Ok(header) = FrameHeader::parse(&object[at..]) {
+        let length = zstd::zstd_safe::find_frame_compressed_size(&object[at..]).expect("a frame");
+        frames.push(unpacker.unpack(&object[at..at + length], header.content).expect("a good frame"));
+        at += length;
+    }
+    frames.pop().expect("the last frame is the index");
+    frames.iter().for_each(|frame| out.extend_from_slice(frame));
+    out
+}
+
+/// What this reader says to a vector: the code, or none.
+fn said(vector: &Vector, all: &BTreeMap<String, Vector>) -> Option<Code> {
+    if vector.get("object") == Some("identity") {
+        return Identity::check(&vector.object).err().map(|fault| fault.code);
+    }
+    let slot = vector.number("slot");
+    let segment = match decode(&vector.object, samples::ARCHIVE, slot) {
+        Ok(segment) => segment,
+        Err(fault) => return Some(fault.code),
+    };
+    if let Some(before) = vector.get("follows") {
+        let before = decode(&all[before].object, samples::ARCHIVE, slot - 1).expect("what it follows is good");
+        let before = Before::of(&before.summary, Some(before.digest));
+        if let Err(fault) = before.check(&segment.summary) {
+            return Some(fault.code);
+        }
+    }
+    if vector.get("expect") == Some("ok") {
+        assert_eq!(vector.get("records"), Some(segment.summary.records.to_string().as_str()));
+        assert_eq!(vector.get("root"), Some(segment.summary.root.hex().as_str()));
+        assert_eq!(vector.get("sha256"), Some(segment.digest.hex().as_str()));
+        assert_eq!(vector.get("content"), Some(Digest::of(&content(&vector.object)).hex().as_str()));
+    }
+    match segment.check_objects() {
+        Ok(()) => None,
+        Err(ArchiveError::Damaged(damage)) => {
+            assert_eq!(vector.get("deep"), Some("yes"));
+            Some(damage.code)
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[test]
+fn this_reader_says_to_every_vector_what_the_vector_demands() {
+    if std::env::var_os("VMREWIND_WRITE_VECTORS").is_some() {
+        for (name, vector) in set::all() {
+            fs::write(folder().join(name), vector.to_text()).expect("written");
+        }
+    }
+    let all = on_disk();
+    assert!(all.len() >= 50, "only {} vectors", all.len());
+    for (name, vector) in &all {
+        let said = said(vector, &all).map_or("ok", Code::as_str);
+        assert_eq!(Some(said), vector.get("expect"), "{name}");
+    }
+}
+
+#[test]
+fn every_code_that_one_object_can_have_has_a_vector() {
+    let all = on_disk();
+    // A missing segment has no bytes, and an object that is too large would not fit into a text.
+    for code in Code::ALL.iter().filter(|code| !matches!(code, Code::Missing | Code::TooLarge)) {
+        assert!(all.values().any(|vector| vector.get("expect") == Some(code.as_str())), "{code} has no vector");
+    }
+}
+
+#[test]
+fn the_writer_gives_the_same_content_as_when_the_vectors_were_made() {
+    let all = on_disk();
+    for (name, draft) in set::good() {
+        let fresh = encode(&draft).expect("a good draft");
+        assert_eq!(all[name].get("content"), Some(Digest::of(&content(&fresh.bytes)).hex().as_str()), "{name}");
+    }
+}
+
+#[test]
+fn the_specification_lists_every_code_and_no_other() {
+    let spec = fs::read_to_string(folder().join("../format.md")).expect("the specification is there");
+    let rows = spec.lines().filter_map(|line| line.strip_prefix("| `E_")?.split_once('`'));
+    let listed: Vec<String> = rows.map(|(name, _)| format!("E_{name}")).collect();
+    let known: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
+    assert_eq!(listed, known);
+}

@@ -1,0 +1,9 @@
+//! The archive as a whole, on stores that work and on stores that fail.
+
+mod conformance;
+mod crash;
+mod directory;
+mod faults;
+mod golden;
+mod opening;
+mod world;
