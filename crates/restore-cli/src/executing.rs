@@ -8,7 +8,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use vmrewind_restore::{Journal, Outcome, RestoreError, RestorePlan, Run, World, execute, resume};
+use vmrewind_restore::{Journal, Outcome, RestoreError, RestorePlan, Run, Verification, World, execute, resume};
 
 use crate::{
     context::Ctx,
@@ -65,6 +65,13 @@ pub(crate) async fn carry_out(
     let Planned { world, target, plan } = planned;
     if plan.is_noop() {
         ctx.talk.note("Nothing to do: everything is as it was.")?;
+        let nothing =
+            Outcome { done: 0, already_done: 0, notes: Vec::new(), verification: Verification::default() };
+        match report {
+            Report::Json => write!(ctx.out, "{}", to_json(&answer("", plan, &nothing))?)?,
+            Report::Yaml => write!(ctx.out, "{}", to_yaml(&answer("", plan, &nothing))?)?,
+            Report::Table => {}
+        }
         return Ok(0);
     }
     let (id, mut journal) = journals.begin(plan, ctx.now)?;

@@ -92,12 +92,28 @@ fn clock() -> Result<Timestamp, CliError> {
 
 /// Prints what clap has to say: help to stdout, errors to stderr.
 fn usage(error: &clap::Error) -> ExitCode {
+    if let Some(error) = wrong_value(error) {
+        return fail(&error);
+    }
     let printed = error.print();
     match (printed, error.exit_code()) {
         (Err(error), _) if error.kind() != io::ErrorKind::BrokenPipe => ExitCode::from(Kind::Unavailable.exit_code()),
         (_, 0) => ExitCode::SUCCESS,
         (_, _) => ExitCode::from(Kind::Usage.exit_code()),
     }
+}
+
+/// Puts an error about the value of a flag into our own form, which has room for the reason.
+fn wrong_value(error: &clap::Error) -> Option<CliError> {
+    use clap::error::{ContextKind, ContextValue, ErrorKind};
+    if error.kind() != ErrorKind::ValueValidation {
+        return None;
+    }
+    let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else { return None };
+    let flag = flag.split(' ').next().unwrap_or(flag);
+    let reason = std::error::Error::source(error)?.to_string();
+    let (what, hint) = reason.split_once(": ").unwrap_or((&reason, "--help explains the flags."));
+    Some(CliError::usage(format!("{flag}: {what}.")).hint(hint))
 }
 
 fn fail(error: &CliError) -> ExitCode {

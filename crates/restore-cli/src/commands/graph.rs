@@ -78,8 +78,11 @@ pub(crate) async fn run(ctx: &mut Ctx, args: GraphArgs) -> Result<u8, CliError> 
 fn print(ctx: &mut Ctx, args: &GraphArgs, graph: &Graph) -> Result<u8, CliError> {
     let text = match args.output {
         Format::Json => {
-            let members: Value = serde_json::to_value(graph)
+            let mut members: Value = serde_json::to_value(graph)
                 .map_err(|error| CliError::bug(format!("a graph cannot be written as JSON: {error}.")))?;
+            for (node, written) in graph.nodes.values().zip(members["nodes"].as_array_mut().into_iter().flatten()) {
+                written["presence"] = draw::presence(node.presence).into();
+            }
             to_json(&envelope("Graph", members))?
         }
         Format::Dot => draw::dot(graph),

@@ -122,7 +122,8 @@ fn place(key: &ObjectKey) -> String {
     if key.namespace.is_empty() { key.name.clone() } else { format!("{}/{}", key.namespace, key.name) }
 }
 
-fn presence(presence: NodePresence) -> &'static str {
+/// Returns the word for what is known of a node.
+pub(crate) fn presence(presence: NodePresence) -> &'static str {
     match presence {
         NodePresence::Present => "present",
         NodePresence::Absent => "absent",

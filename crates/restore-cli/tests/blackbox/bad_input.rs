@@ -7,24 +7,64 @@ use crate::{
 
 #[test]
 fn a_time_without_a_zone_is_refused() {
-    insta::assert_snapshot!(morning().write().run("get vm -A --at 2026-11-22T10:15:00").all(), @"");
+    insta::assert_snapshot!(morning().write().run("get vm -A --at 2026-11-22T10:15:00").all(), @r#"
+    --- stderr
+    Error: --at: "2026-11-22T10:15:00" has no time zone, and guessing one could restore the wrong state.
+    Hint: write 2026-11-22T10:15:00Z for UTC, or add an offset such as +02:00
+    [exit status: 2]
+    "#);
 }
 
 #[test]
 fn unknown_names_are_refused_with_the_nearest_ones() {
     let told = morning().write();
-    insta::assert_snapshot!(told.run("get virtualmachin -A").all(), @"");
-    insta::assert_snapshot!(told.run("get vm/db-2 -n prod --at seq:8").all(), @"");
-    insta::assert_snapshot!(told.run("get vm/db-1 -n production --at seq:8").all(), @"");
+    insta::assert_snapshot!(told.run("get virtualmachin -A").all(), @r#"
+    --- stderr
+    Error: the archive knows no type "virtualmachin".
+    Hint: did you mean VirtualMachine or virtualmachines or VirtualMachinePool?
+    [exit status: 2]
+    "#);
+    insta::assert_snapshot!(told.run("get vm/db-2 -n prod --at seq:8").all(), @r#"
+    --- stderr
+    Error: the archive knows no VirtualMachine.kubevirt.io/prod/db-2.
+    Hint: did you mean db-1?
+    [exit status: 2]
+    "#);
+    insta::assert_snapshot!(told.run("get vm/db-1 -n production --at seq:8").all(), @r#"
+    --- stderr
+    Error: the archive knows no VirtualMachine.kubevirt.io/production/db-1.
+    Hint: there is one in another namespace: vm db-1 -n prod.
+    [exit status: 2]
+    "#);
 }
 
 #[test]
 fn instants_that_the_archive_does_not_have_are_refused() {
     let told = morning().write();
-    insta::assert_snapshot!(told.run("get vm -A --at seq:999").all(), @"");
-    insta::assert_snapshot!(told.run("get vm/db-1 -n prod --at rv:9999").all(), @"");
-    insta::assert_snapshot!(told.run("get vm/web -n prod --at before-delete").all(), @"");
-    insta::assert_snapshot!(told.run("get vm -A --at before-delete").all(), @"");
+    insta::assert_snapshot!(told.run("get vm -A --at seq:999").all(), @r#"
+    --- stderr
+    Error: the archive has no record 999: its newest is 14.
+    Hint: use --at seq:14 or --at latest.
+    [exit status: 2]
+    "#);
+    insta::assert_snapshot!(told.run("get vm/db-1 -n prod --at rv:9999").all(), @r#"
+    --- stderr
+    Error: the archive has no version 9999 of VirtualMachine.kubevirt.io/prod/db-1.
+    Hint: the nearest one is rv:112; log lists all.
+    [exit status: 2]
+    "#);
+    insta::assert_snapshot!(told.run("get vm/web -n prod --at before-delete").all(), @r#"
+    --- stderr
+    Error: the archive holds no deletion of VirtualMachine.kubevirt.io/prod/web.
+    Hint: log VirtualMachine.kubevirt.io/prod/web shows what happened to it; for the newest state use --at latest.
+    [exit status: 2]
+    "#);
+    insta::assert_snapshot!(told.run("get vm -A --at before-delete").all(), @r#"
+    --- stderr
+    Error: before-delete is about one object, and none is named.
+    Hint: name it as TYPE/NAME, or give a time.
+    [exit status: 2]
+    "#);
 }
 
 #[test]

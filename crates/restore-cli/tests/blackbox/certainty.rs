@@ -4,7 +4,13 @@ use crate::stories::*;
 
 #[test]
 fn an_instant_inside_a_gap_is_refused_with_the_nearest_certain_ones() {
-    insta::assert_snapshot!(gap().write().run("get vm -n prod --at 2026-11-22T10:07:00Z").all(), @"");
+    insta::assert_snapshot!(gap().write().run("get vm -n prod --at 2026-11-22T10:07:00Z").all(), @r#"
+    --- stderr
+    Error: the answer for 2026-11-22T10:07:00Z is uncertain.
+      - gap in virtualmachines.kubevirt.io from 2026-11-22T10:05:00.000002Z until 2026-11-22T10:10:00.000004Z (expired: the watch fell behind).
+    Hint: the nearest certain instant is --at 2026-11-22T10:05:00.000002Z or --at 2026-11-22T10:10:00.000004Z; --allow-gaps shows what is known all the same.
+    [exit status: 6]
+    "#);
 }
 
 #[test]
@@ -29,7 +35,7 @@ fn a_gap_in_another_resource_does_not_matter() {
 #[test]
 fn the_ends_of_a_gap_are_certain() {
     let told = gap().write();
-    for end in ["2026-11-22T10:05:00.000003Z", "2026-11-22T10:10:00.000004Z"] {
+    for end in ["2026-11-22T10:05:00.000002Z", "2026-11-22T10:10:00.000004Z"] {
         let ran = told.run(&format!("get vm -n prod --at {end}"));
         assert_eq!(ran.code, 0, "{end}: {}", ran.all());
     }
@@ -37,12 +43,24 @@ fn the_ends_of_a_gap_are_certain() {
 
 #[test]
 fn an_instant_in_an_outage_is_uncertain_and_the_evidence_is_told() {
-    insta::assert_snapshot!(outage().write().run("show vm/db-1 -n prod --at 2026-11-22T10:08:00Z").all(), @"");
+    insta::assert_snapshot!(outage().write().run("show vm/db-1 -n prod --at 2026-11-22T10:08:00Z").all(), @r#"
+    --- stderr
+    Error: the answer for 2026-11-22T10:08:00Z is uncertain.
+      - VirtualMachine.kubevirt.io/prod/db-1 was modified between 2026-11-22T10:05:00Z and 2026-11-22T10:10:00.000005Z: spec.template.spec.domain.memory.guest 4Gi -> 8Gi; so it is either the state of seq:1 or that of seq:5. Its newest managedFields entry says 2026-11-22T10:07:00Z, at or before the instant.
+    Hint: the nearest certain instant is --at 2026-11-22T10:05:00Z or --at 2026-11-22T10:10:00.000005Z; --allow-late shows what is known all the same.
+    [exit status: 6]
+    "#);
 }
 
 #[test]
 fn an_inferred_deletion_in_an_outage_is_uncertain_too() {
-    insta::assert_snapshot!(outage().write().run("get vm/web -n prod --at 2026-11-22T10:08:00Z").all(), @"");
+    insta::assert_snapshot!(outage().write().run("get vm/web -n prod --at 2026-11-22T10:08:00Z").all(), @r#"
+    --- stderr
+    Error: the answer for 2026-11-22T10:08:00Z is uncertain.
+      - VirtualMachine.kubevirt.io/prod/web was deleted between 2026-11-22T10:05:00Z and 2026-11-22T10:10:00.000006Z; so it is either the state of seq:3 or that of seq:6.
+    Hint: the nearest certain instant is --at 2026-11-22T10:05:00Z or --at 2026-11-22T10:10:00.000006Z; --allow-late shows what is known all the same.
+    [exit status: 6]
+    "#);
 }
 
 #[test]
@@ -67,12 +85,23 @@ fn the_evidence_never_shows_a_secret() {
 
 #[test]
 fn an_instant_before_the_first_record_is_refused_with_the_first_one() {
-    insta::assert_snapshot!(morning().write().run("get vm -A --at 2026-11-22T09:00:00Z").all(), @"");
+    insta::assert_snapshot!(morning().write().run("get vm -A --at 2026-11-22T09:00:00Z").all(), @r#"
+    --- stderr
+    Error: 2026-11-22T09:00:00Z lies before the first record of the archive (2026-11-22T10:00:10.000001Z, 1h59m ago).
+    Hint: use --at 2026-11-22T10:00:10.000001Z or later.
+    [exit status: 6]
+    "#);
 }
 
 #[test]
 fn an_instant_after_the_last_proof_is_refused_with_the_last_one() {
-    insta::assert_snapshot!(morning().write().run("get vm -n prod --at 2026-11-22T11:59:00Z").all(), @"");
+    insta::assert_snapshot!(morning().write().run("get vm -n prod --at 2026-11-22T11:59:00Z").all(), @r#"
+    --- stderr
+    Error: the answer for 2026-11-22T11:59:00Z is uncertain.
+      - virtualmachines.kubevirt.io is proven up to 2026-11-22T10:30:00.000014Z only; it is live.
+    Hint: the nearest certain instant is --at 2026-11-22T10:30:00.000014Z; --allow-gaps shows what is known all the same.
+    [exit status: 6]
+    "#);
 }
 
 #[test]

@@ -4,7 +4,20 @@ use crate::{harness::Story, schema, stories::*};
 
 #[test]
 fn shows_what_changed_between_two_instants() {
-    insta::assert_snapshot!(morning().write().run("diff seq:8 seq:11 vm/db-1 -n prod").all(), @"");
+    insta::assert_snapshot!(morning().write().run("diff seq:8 seq:11 vm/db-1 -n prod").all(), @r#"
+    --- VirtualMachine.kubevirt.io/prod/db-1 seq:8 (2026-11-22T10:00:10.000008Z)
+    +++ VirtualMachine.kubevirt.io/prod/db-1 seq:11 (2026-11-22T10:10:10.000011Z)
+    @@ -41,7 +41,7 @@
+                   bus: virtio
+                 name: db-1-tls
+             memory:
+    -          guest: 4Gi
+    +          guest: 8Gi
+           volumes:
+           - name: db-1-data
+             persistentVolumeClaim:
+    [exit status: 1]
+    "#);
 }
 
 #[test]
@@ -30,15 +43,27 @@ fn created_and_deleted_objects_are_compared_with_nothing() {
 fn ages_and_named_instants_may_stand_on_both_sides() {
     let ran = morning().write().run("diff -1h50m before-delete vm/db-1 -n prod");
     assert_eq!(ran.code, 1, "{}", ran.all());
-    assert!(ran.stdout.contains("+            guest: 8Gi"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("+          guest: 8Gi"), "{}", ran.stdout);
 }
 
 #[test]
 fn masked_values_are_told_apart_by_numbers() {
     let changed = tls().set("data.password", "c2Vjb25kLXBhc3N3b3Jk");
-    let told = Story::new().added(&tls()).modified(&changed).write();
-    let ran = told.run("diff seq:1 seq:2 secret/db-1-tls -n prod");
-    insta::assert_snapshot!(ran.all(), @"");
+    let told = Story::new().added(&database()).added(&tls()).modified(&changed).write();
+    let ran = told.run("diff seq:2 seq:3 secret/db-1-tls -n prod");
+    insta::assert_snapshot!(ran.all(), @r#"
+    --- Secret/prod/db-1-tls seq:2 (2026-11-22T10:00:00.000002Z)
+    +++ Secret/prod/db-1-tls seq:3 (2026-11-22T10:00:00.000003Z)
+    @@ -1,6 +1,6 @@
+     apiVersion: v1
+     data:
+    -  password: "<masked #1>"
+    +  password: "<masked #2>"
+     kind: Secret
+     metadata:
+       creationTimestamp: "2026-01-01T00:00:00Z"
+    [exit status: 1]
+    "#);
 }
 
 #[test]

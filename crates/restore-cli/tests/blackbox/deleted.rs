@@ -6,7 +6,13 @@ use crate::{harness::Story, schema, stories::*};
 
 #[test]
 fn lists_what_is_gone_and_says_how_to_bring_it_back() {
-    insta::assert_snapshot!(morning().write().run("deleted -A").all(), @"");
+    insta::assert_snapshot!(morning().write().run("deleted -A").all(), @r#"
+    OBJECT                 DELETED                       AGO     SEQ   LAST CHANGED BY   REMARK
+    vm/prod/db-1           2026-11-22T10:30:00.000013Z   1h29m   13    kubectl
+    secret/prod/db-1-tls   2026-11-22T10:30:00.000014Z   1h29m   14
+    --- stderr
+    A deletion names nobody. To bring one back: kubectl vmrewind restore OBJECT --at before-delete
+    "#);
 }
 
 #[test]

@@ -182,7 +182,7 @@ impl Story {
         let entry = self.resume.get_mut(&ResourceId::new(group, plural, "")).expect("a resource of the scope");
         entry.state = ProofState::Denied;
         entry.detail = format!("{verb} is forbidden");
-        self
+        self.commit()
     }
 
     /// Leaves a resource out of what is captured, from the beginning.

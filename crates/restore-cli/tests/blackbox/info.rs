@@ -28,7 +28,19 @@ fn shows_what_the_archive_holds_and_how_well_it_is_proven() {
         })
         .filter(|line| !line.starts_with("Records"))
         .collect();
-    insta::assert_snapshot!(shown.join("\n"), @"");
+    insta::assert_snapshot!(shown.join("\n"), @r#"
+    Archive:  01234567-89ab-4def-8123-456789abcdef
+    Cluster:  11111111-2222-3333-4444-555555555555
+    From:     2026-11-22T10:00:10.000001Z
+    Until:    2026-11-22T10:10:00.000005Z (1h49m ago)
+    EPOCH   WRITER     SEGMENTS   FROM                   TO
+    1       07070707   1-3        2026-11-22T10:00:00Z   2026-11-22T10:10:00.000005Z
+    RESOURCE                                                      KIND                                STATE   PROVEN SINCE           PROVEN UP TO                  AGE     DETAIL
+    secrets                                                       Secret                              live    2026-11-22T10:00:00Z   2026-11-22T10:10:00.000005Z   1h49m
+    virtualmachines.kubevirt.io                                   VirtualMachine                      live    2026-11-22T10:00:00Z   2026-11-22T10:10:00.000005Z   1h49m
+    GAP IN                        FROM                          TO                            LENGTH   CAUSE     DETAIL
+    virtualmachines.kubevirt.io   2026-11-22T10:05:00.000002Z   2026-11-22T10:10:00.000004Z   5m       expired   the watch fell behind
+    "#);
 }
 
 #[test]

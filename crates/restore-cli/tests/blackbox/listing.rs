@@ -7,12 +7,34 @@ use crate::{schema, stories::*};
 
 #[test]
 fn lists_objects_as_kubectl_does() {
-    insta::assert_snapshot!(morning().write().run("get vm -n prod --at 2026-11-22T10:15:00Z").all(), @"");
+    insta::assert_snapshot!(morning().write().run("get vm -n prod --at 2026-11-22T10:15:00Z").all(), @r#"
+    NAME   STATUS    READY   AGE
+    db-1   Running           325d
+    web    Stopped           325d
+    --- stderr
+    As of 2026-11-22T10:15:00Z, record 11:
+    "#);
 }
 
 #[test]
 fn lists_several_types_in_all_namespaces() {
-    insta::assert_snapshot!(morning().write().run("get vm,pvc,dv,secret -A --at 2026-11-22T10:15:00Z -o wide").all(), @"");
+    insta::assert_snapshot!(morning().write().run("get vm,pvc,dv,secret -A --at 2026-11-22T10:15:00Z -o wide").all(), @r#"
+    NAMESPACE   NAME                              STATUS    READY   RUN      CPU   MEMORY   AGE    SEQ   RV    RECORDED
+    prod        virtualmachine.kubevirt.io/db-1   Running           Always   2     8Gi      325d   11    110   2026-11-22T10:10:10.000011Z
+    prod        virtualmachine.kubevirt.io/web    Stopped           Halted   2     1Gi      325d   7     107   2026-11-22T10:00:10.000007Z
+
+    NAMESPACE   NAME                              STATUS   VOLUME         CAPACITY   ACCESS MODES   STORAGECLASS   VOLUMEMODE   AGE    SEQ   RV    RECORDED
+    prod        persistentvolumeclaim/db-1-data   Bound    pv-db-1-data   10Gi                      fast           Block        325d   3     103   2026-11-22T10:00:10.000003Z
+    prod        persistentvolumeclaim/db-1-root   Bound    pv-db-1-root   10Gi                      fast           Block        325d   5     105   2026-11-22T10:00:10.000005Z
+
+    NAMESPACE   NAME                                   PHASE       PROGRESS   RESTARTS   SOURCE     AGE    SEQ   RV    RECORDED
+    prod        datavolume.cdi.kubevirt.io/db-1-root   Succeeded   100.0%                registry   325d   4     104   2026-11-22T10:00:10.000004Z
+
+    NAMESPACE   NAME              TYPE     DATA   AGE    SEQ   RV    RECORDED
+    prod        secret/db-1-tls   Opaque   1      325d   2     102   2026-11-22T10:00:10.000002Z
+    --- stderr
+    As of 2026-11-22T10:15:00Z, record 11:
+    "#);
 }
 
 #[test]
@@ -93,12 +115,45 @@ fn before_delete_is_just_before_the_deletion_began() {
 
 #[test]
 fn a_deleted_object_is_reported_with_the_way_to_see_it() {
-    insta::assert_snapshot!(morning().write().run("show vm/db-1 -n prod").all(), @"");
+    insta::assert_snapshot!(morning().write().run("show vm/db-1 -n prod").all(), @r#"
+    --- stderr
+    Proven up to 2026-11-22T10:30:00.000014Z (1h29m ago), the oldest being virtualmachines.kubevirt.io.
+    Error: VirtualMachine.kubevirt.io/prod/db-1 does not exist at latest (2026-11-22T10:30:00.000014Z).
+    Hint: it was deleted at 2026-11-22T10:30:00.000013Z (1h29m ago); use --at before-delete to see it as it was.
+    [exit status: 2]
+    "#);
 }
 
 #[test]
 fn shows_one_object_as_yaml() {
-    insta::assert_snapshot!(morning().write().run("show vm/web -n prod").stdout, @"");
+    insta::assert_snapshot!(morning().write().run("show vm/web -n prod").stdout, @r#"
+    apiVersion: kubevirt.io/v1
+    kind: VirtualMachine
+    metadata:
+      creationTimestamp: "2026-01-01T00:00:00Z"
+      generation: 1
+      labels:
+        app: web
+      name: web
+      namespace: prod
+      resourceVersion: "107"
+      uid: virtualmachine-web-uid
+    spec:
+      runStrategy: Halted
+      template:
+        metadata:
+          labels:
+            vm: web
+        spec:
+          domain:
+            cpu:
+              cores: 2
+            devices: {}
+            memory:
+              guest: 1Gi
+    status:
+      printableStatus: Stopped
+    "#);
 }
 
 #[test]
@@ -127,11 +182,11 @@ fn dumps_every_object_on_a_line_of_its_own() {
         names,
         [
             "Namespace/prod",
-            "Secret/db-1-tls",
             "VirtualMachine/db-1",
             "PersistentVolumeClaim/db-1-data",
             "PersistentVolumeClaim/db-1-root",
             "DataVolume/db-1-root",
+            "Secret/db-1-tls",
             "VirtualMachine/web"
         ]
         .map(str::to_owned)

@@ -66,6 +66,6 @@ fn raw_bytes_of_a_secret_need_the_flag() {
     let ran = told.run("show secret/db-1-tls -n prod --raw");
     assert_eq!((ran.code, ran.stdout.as_str()), (1, ""));
     assert!(told.run("show secret/db-1-tls -n prod --raw --show-secrets").stdout.contains("c2Vjb25k"));
-    let id = told.run("dump -A --at seq:1").lines()[0]["contentId"].as_str().expect("an id").to_owned();
+    let id = told.run("log secret -A -o jsonl").lines()[0]["contentId"].as_str().expect("an id").to_owned();
     assert!(!told.run(&format!("show {id}")).stdout.contains(STORED_PASSWORD));
 }

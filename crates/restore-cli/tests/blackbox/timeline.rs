@@ -4,22 +4,56 @@ use crate::{harness::run_alone, schema, stories::*};
 
 #[test]
 fn tells_what_happened_to_an_object_and_folds_bookkeeping() {
-    insta::assert_snapshot!(morning().write().run("log vm/db-1 -n prod").all(), @"");
+    insta::assert_snapshot!(morning().write().run("log vm/db-1 -n prod").all(), @r#"
+    TIME                          SEQ   RV    VERB       MANAGER   WHAT
+    2026-11-22T10:00:10.000006Z   6     106   added      kubectl   created
+    … 2 changes of status or bookkeeping only (--all shows them)
+    2026-11-22T10:10:10.000011Z   11    110   modified   kubectl   spec.template.spec.domain.memory.guest 4Gi -> 8Gi
+    2026-11-22T10:30:00.000012Z   12    111   modified   kubectl   deletion begins
+    2026-11-22T10:30:00.000013Z   13    112   deleted              its last state is recorded
+    "#);
 }
 
 #[test]
 fn tells_everything_that_happened_in_all_namespaces() {
-    insta::assert_snapshot!(morning().write().run("log -A").all(), @"");
+    insta::assert_snapshot!(morning().write().run("log -A").all(), @r#"
+    TIME                          SEQ   RV    VERB       OBJECT                 MANAGER   WHAT
+    2026-11-22T10:00:10.000001Z   1     101   added      ns/prod                          created
+    2026-11-22T10:00:10.000002Z   2     102   added      secret/prod/db-1-tls             created
+    2026-11-22T10:00:10.000003Z   3     103   added      pvc/prod/db-1-data               created
+    2026-11-22T10:00:10.000004Z   4     104   added      dv/prod/db-1-root                created
+    2026-11-22T10:00:10.000005Z   5     105   added      pvc/prod/db-1-root               created
+    2026-11-22T10:00:10.000006Z   6     106   added      vm/prod/db-1           kubectl   created
+    2026-11-22T10:00:10.000007Z   7     107   added      vm/prod/web                      created
+    2026-11-22T10:00:10.000008Z   8           absent     cm/prod/db-1-scripts             named by another object, but does not exist
+    … 2 changes of status or bookkeeping only (--all shows them)
+    2026-11-22T10:10:10.000011Z   11    110   modified   vm/prod/db-1           kubectl   spec.template.spec.domain.memory.guest 4Gi -> 8Gi
+    2026-11-22T10:30:00.000012Z   12    111   modified   vm/prod/db-1           kubectl   deletion begins
+    2026-11-22T10:30:00.000013Z   13    112   deleted    vm/prod/db-1                     its last state is recorded
+    2026-11-22T10:30:00.000014Z   14    113   deleted    secret/prod/db-1-tls             its last state is recorded
+    "#);
 }
 
 #[test]
 fn bounds_in_time_and_inferred_deletions_are_told() {
-    insta::assert_snapshot!(outage().write().run("log vm -n prod").all(), @"");
+    insta::assert_snapshot!(outage().write().run("log vm -n prod").all(), @r#"
+    TIME                          SEQ   RV    VERB       OBJECT         MANAGER   WHAT
+    2026-11-22T10:00:10.000001Z   1     101   added      vm/prod/db-1   kubectl   created
+    2026-11-22T10:00:10.000003Z   3     103   added      vm/prod/web              created
+    2026-11-22T10:10:00.000005Z   5     104   modified   vm/prod/db-1   kubectl   spec.template.spec.domain.memory.guest 4Gi -> 8Gi; between 2026-11-22T10:05:00.000000Z and 2026-11-22T10:10:00.000005Z
+    2026-11-22T10:10:00.000006Z   6           deleted    vm/prod/web              gone: a later list does not hold it; between 2026-11-22T10:05:00.000000Z and 2026-11-22T10:10:00.000006Z
+    "#);
 }
 
 #[test]
 fn gaps_stand_among_the_records() {
-    insta::assert_snapshot!(gap().write().run("log vm/db-1 -n prod").all(), @"");
+    insta::assert_snapshot!(gap().write().run("log vm/db-1 -n prod").all(), @r#"
+    TIME                          SEQ   RV    VERB         MANAGER   WHAT
+    2026-11-22T10:00:10.000001Z   1     101   added        kubectl   created
+    2026-11-22T10:05:00.000003Z   3           gap opens              nothing is proven from 2026-11-22T10:05:00.000002Z (expired: the watch fell behind)
+    2026-11-22T10:10:00.000004Z   4     103   seen         kubectl   spec.template.spec.domain.memory.guest 4Gi -> 8Gi
+    2026-11-22T10:10:00.000005Z   5           gap closes             nothing is proven from 2026-11-22T10:05:00.000002Z to 2026-11-22T10:10:00.000004Z (expired: the watch fell behind)
+    "#);
 }
 
 #[test]
@@ -78,5 +112,10 @@ fn an_object_that_never_was_is_an_error_with_near_names() {
 
 #[test]
 fn no_archive_named_is_a_usage_error() {
-    insta::assert_snapshot!(run_alone(&["log"]).all(), @"");
+    insta::assert_snapshot!(run_alone(&["log"]).all(), @r#"
+    --- stderr
+    Error: no archive is named.
+    Hint: use --archive URL or set VMREWIND_ARCHIVE, for example to a directory or s3://bucket/prefix.
+    [exit status: 2]
+    "#);
 }
