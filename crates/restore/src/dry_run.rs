@@ -83,7 +83,9 @@ async fn check(
     };
     match answer {
         Ok((_, warnings)) => Ok(Some(of_warnings(warnings))),
-        Err(error @ (TargetError::Ambiguous(_) | TargetError::Unreachable(_))) => Err(RestoreError::target("dry run of", &step.key, error)),
+        Err(error @ (TargetError::Ambiguous(_) | TargetError::Unreachable(_))) => {
+            Err(RestoreError::target("dry run of", &step.key, error))
+        }
         Err(error) => Ok(Some(Check::Refused { reason: error.to_string() })),
     }
 }

@@ -21,7 +21,8 @@ use crate::{
 /// result is not the one that the plan was made with.
 pub fn realise(world: &World, step: &Step) -> Result<Option<Value>, RestoreError> {
     let Some(planned) = step.object_digest.filter(|_| step.action.of_object()) else { return Ok(None) };
-    let other = |planned: String, found: String| RestoreError::OtherBytes { key: Box::new(step.from.clone()), planned, found };
+    let other =
+        |planned: String, found: String| RestoreError::OtherBytes { key: Box::new(step.from.clone()), planned, found };
     let object = match &step.source {
         None => bare_namespace(&step.key.name),
         Some(source) => {

@@ -13,10 +13,11 @@ mod terms;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use terms::{
-    Captured, CapturedClaim, CapturedDataVolume, Decision, Facts, Fate, ImportSource, LiveClaim, LiveDataVolume, LiveVolume, Role,
-};
 pub(crate) use facts::{ClaimUse, Claims, data_volume_key, uses, volume_key};
+pub(crate) use terms::{
+    Captured, CapturedClaim, CapturedDataVolume, Decision, Facts, Fate, ImportSource, LiveClaim, LiveDataVolume,
+    LiveVolume, Role,
+};
 
 /// Decides. Total: every combination of facts has an answer, and only combinations with data (or a choice of the
 /// user) have one that is not a refusal.

@@ -8,12 +8,12 @@ use vmrewind_cluster::Cluster;
 use vmrewind_graph::{Capture, key, kinds, mutate};
 use vmrewind_model::{ObjectKey, Timestamp};
 use vmrewind_restore::{
-    Action, Check, ClusterTarget, DataSource, Journal, OnConflict, Outcome, PlanRequest, Quiet, RefusalKind, RestorePlan, Run,
-    RunningVm, Selection, Target, UndoOutcome, World, dry_run, execute, needs, observe, plan, undo,
+    Action, Check, ClusterTarget, DataSource, Journal, OnConflict, Outcome, PlanRequest, Quiet, RefusalKind,
+    RestorePlan, Run, RunningVm, Selection, Target, UndoOutcome, World, dry_run, execute, needs, observe, plan, undo,
 };
 use vmrewind_testkit::{
     actors::Kind,
-    bench::{Bench, named, run, shapes, shared, vm},
+    bench::{Bench, ObjectName, named, run, shapes, shared, vm},
 };
 
 /// What a test works with: the bench, the way to it, and a folder for the journal.
@@ -69,7 +69,10 @@ fn vm_key(namespace: &str, name: &str) -> ObjectKey {
 }
 
 fn request(namespace: &str, name: &str) -> PlanRequest {
-    PlanRequest { selection: Selection { roots: vec![vm_key(namespace, name)], ..Selection::default() }, ..PlanRequest::default() }
+    PlanRequest {
+        selection: Selection { roots: vec![vm_key(namespace, name)], ..Selection::default() },
+        ..PlanRequest::default()
+    }
 }
 
 fn source(plan: &RestorePlan) -> Vec<DataSource> {
@@ -89,7 +92,7 @@ fn a_deleted_machine_comes_back_on_its_own_live_disk_and_undo_takes_it_away_with
         bench.delete(&vm(space, "web")).await?;
         bench.delete(&named(Kind::Secret, space, "web-ci")).await?;
         bench.wait_gone(&vm(space, "web")).await?;
-        bench.wait_gone(&named(Kind::Instance, space, "web")).await?;
+        bench.wait_gone(&named(Kind::Vmi, space, "web")).await?;
 
         let mut plan = stage.plan(&world, &request(space, "web")).await?;
         ensure!(plan.refusals.is_empty(), "{:#?}", plan.refusals);
@@ -165,7 +168,12 @@ fn a_copy_in_another_namespace_has_its_own_identity_and_its_own_disk() {
         let (before, after) = (mutate::identity(&original), mutate::identity(&copy));
         ensure!(before.firmware_uuid != after.firmware_uuid && before.serial != after.serial);
         ensure!(before.interfaces[0].mac != after.interfaces[0].mac && after.interfaces[0].mac.is_some());
-        ensure!(bench.get(&vm(space, "web")).await?.is_some_and(|live| live["metadata"]["uid"] == original["metadata"]["uid"]));
+        ensure!(
+            bench
+                .get(&vm(space, "web"))
+                .await?
+                .is_some_and(|live| live["metadata"]["uid"] == original["metadata"]["uid"])
+        );
         Ok(())
     });
 }
@@ -208,12 +216,15 @@ fn a_machine_with_one_of_everything_comes_back_after_its_namespace_was_deleted()
         bench.create_all(&shapes::with_everything(space, "web")).await?;
         bench.wait_running(space, "web").await?;
         let world = stage.capture().await?;
-        bench.delete(&named(Kind::Namespace, "", space)).await?;
-        bench.wait_gone(&named(Kind::Namespace, "", space)).await?;
+        let namespace = ObjectName { api_version: "v1", kind: "Namespace", namespace: "", name: space };
+        bench.delete(&namespace).await?;
+        bench.wait_gone(&namespace).await?;
         let mut request = request(space, "web");
         request.create_namespace = true;
         let plan = stage.plan(&world, &request).await?;
-        ensure!(!plan.refusals.is_empty() && plan.refusals.iter().all(|refusal| refusal.kind == RefusalKind::VolumeData));
+        ensure!(
+            !plan.refusals.is_empty() && plan.refusals.iter().all(|refusal| refusal.kind == RefusalKind::VolumeData)
+        );
         request.mutations.volumes = "blank".parse()?;
         let plan = stage.plan(&world, &request).await?;
         ensure!(plan.refusals.is_empty(), "{:#?}", plan.refusals);

@@ -244,7 +244,9 @@ fn a_plan_with_refusals_is_not_executed() {
 #[test]
 fn a_plan_whose_ground_moved_is_not_executed() {
     let stage = Stage::of(changed(RunningVm::Live));
-    stage.fake.meddle(&key("VirtualMachine/web"), |vm| { vm["spec"]["template"]["spec"]["domain"]["memory"]["guest"] = json!("16Gi"); });
+    stage.fake.meddle(&key("VirtualMachine/web"), |vm| {
+        vm["spec"]["template"]["spec"]["domain"]["memory"]["guest"] = json!("16Gi");
+    });
     let error = stage.execute().expect_err("drifted");
     assert_eq!(error.kind(), ErrorKind::Drifted);
     assert!(error.to_string().contains("VirtualMachine.kubevirt.io/prod/web"), "{error}");
@@ -324,7 +326,9 @@ fn the_server_is_asked_without_storing_anything_and_what_it_would_drop_is_listed
 fn verification_names_what_is_not_as_planned() {
     let stage = Stage::of(deleted());
     stage.execute().expect("executed");
-    stage.fake.meddle(&key("VirtualMachine/web"), |vm| { vm["spec"]["template"]["spec"]["domain"]["memory"]["guest"] = json!("1Gi"); });
+    stage.fake.meddle(&key("VirtualMachine/web"), |vm| {
+        vm["spec"]["template"]["spec"]["domain"]["memory"]["guest"] = json!("1Gi");
+    });
     stage.fake.remove(&key("Secret/web-ci"));
     let verification = stage.with_run(|run| block_on(verify(&stage.plan, run))).expect("verified");
     let bad: Vec<(String, Vec<String>)> =

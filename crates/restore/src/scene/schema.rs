@@ -40,12 +40,15 @@ fn fits(root: &Value, schema: &Value, value: &Value) -> Result<(), String> {
             "const" => rule == value,
             "enum" => rule.as_array().expect("a list").contains(value),
             "minimum" => value.as_i64() >= rule.as_i64(),
-            "required" => rule.as_array().expect("a list").iter().all(|name| value.get(name.as_str().expect("a name")).is_some()),
-            "properties" => members(value).try_for_each(|(name, member)| match rule.get(name) {
-                Some(schema) => fits(root, schema, member).map_err(|problem| format!("{name}.{problem}")),
-                None => Ok(()),
-            })
-            .map(|()| true)?,
+            "required" => {
+                rule.as_array().expect("a list").iter().all(|name| value.get(name.as_str().expect("a name")).is_some())
+            }
+            "properties" => members(value)
+                .try_for_each(|(name, member)| match rule.get(name) {
+                    Some(schema) => fits(root, schema, member).map_err(|problem| format!("{name}.{problem}")),
+                    None => Ok(()),
+                })
+                .map(|()| true)?,
             "additionalProperties" => members(value)
                 .filter(|(name, _)| schema.get("properties").is_none_or(|known| known.get(name).is_none()))
                 .try_for_each(|(name, member)| match rule {
@@ -54,11 +57,16 @@ fn fits(root: &Value, schema: &Value, value: &Value) -> Result<(), String> {
                     schema => fits(root, schema, member).map_err(|problem| format!("{name}.{problem}")),
                 })
                 .map(|()| true)?,
-            "items" => value.as_array().into_iter().flatten().enumerate().try_for_each(|(index, item)| {
-                fits(root, rule, item).map_err(|problem| format!("[{index}].{problem}"))
-            })
-            .map(|()| true)?,
-            "oneOf" => rule.as_array().expect("a list").iter().filter(|one| fits(root, one, value).is_ok()).count() == 1,
+            "items" => value
+                .as_array()
+                .into_iter()
+                .flatten()
+                .enumerate()
+                .try_for_each(|(index, item)| fits(root, rule, item).map_err(|problem| format!("[{index}].{problem}")))
+                .map(|()| true)?,
+            "oneOf" => {
+                rule.as_array().expect("a list").iter().filter(|one| fits(root, one, value).is_ok()).count() == 1
+            }
             "$schema" | "$id" | "$defs" | "title" | "description" | "pattern" | "format" => true,
             other => return Err(format!("the checker does not know {other}")),
         };
