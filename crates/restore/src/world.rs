@@ -17,6 +17,9 @@ use crate::{
     plan::{ArchiveRef, Source},
 };
 
+#[cfg(test)]
+mod tests;
+
 /// The state at an instant. Bodies are parsed when they are first asked for.
 pub struct World {
     archive: ArchiveRef,
