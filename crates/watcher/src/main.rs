@@ -46,10 +46,10 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(flags) => Settings::load(*flags).map_err(WatcherError::from).and_then(run),
         Command::Config(flags) => {
-            Settings::load(*flags).and_then(|settings| settings.to_yaml()).map_err(Into::into).map(say)
+            Settings::load(*flags).and_then(|settings| settings.to_yaml()).map_err(Into::into).map(|text| say(&text))
         }
         Command::Version => {
-            say(format!("vmrewind-watcher {}\n", env!("CARGO_PKG_VERSION")));
+            say(concat!("vmrewind-watcher ", env!("CARGO_PKG_VERSION"), "\n"));
             Ok(())
         }
     };
@@ -61,7 +61,7 @@ fn main() -> ExitCode {
     ExitCode::from(error.exit_code())
 }
 
-fn say(text: String) {
+fn say(text: &str) {
     // Whoever closed the pipe does not want to know more.
     if std::io::stdout().write_all(text.as_bytes()).is_err() {}
 }
@@ -111,9 +111,8 @@ async fn capture(settings: Settings) -> Result<(), WatcherError> {
     let result = watcher.run(reports, stop.clone()).await;
     stop.cancel();
     signals.abort();
-    match tokio::time::timeout(Duration::from_secs(1), server).await {
-        Ok(Ok(Err(error))) => tracing::warn!(%error, "the port failed"),
-        Ok(Ok(Ok(())) | Err(_)) | Err(_) => {}
+    if let Ok(Ok(Err(error))) = tokio::time::timeout(Duration::from_secs(1), server).await {
+        tracing::warn!(%error, "the port failed");
     }
     result
 }

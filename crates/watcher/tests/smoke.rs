@@ -26,10 +26,10 @@ async fn read(archive: &std::path::Path) -> anyhow::Result<Vec<Record>> {
 /// Polls until `test` says yes of the records, for two minutes at most.
 async fn until(archive: &std::path::Path, what: &str, test: impl Fn(&[Record]) -> bool) -> anyhow::Result<Vec<Record>> {
     for _ in 0..600 {
-        if let Ok(records) = read(archive).await {
-            if test(&records) {
-                return Ok(records);
-            }
+        if let Ok(records) = read(archive).await
+            && test(&records)
+        {
+            return Ok(records);
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }

@@ -193,14 +193,12 @@ impl Loop {
             Due::At(at) => again = Some(at),
             Due::Now | Due::Never => {}
         }
-        if self.state.may_commit() {
-            if let Some(batch) = self.batcher.take() {
-                let input = SegmentInput { records: batch.records, resume: batch.resume, complete: batch.complete };
-                // The committer takes one at a time, and the batcher hands out one at a time.
-                self.batches
-                    .try_send(input)
-                    .map_err(|error| WatcherError::Bug(format!("the committer ended: {error}")))?;
-            }
+        if self.state.may_commit()
+            && let Some(batch) = self.batcher.take()
+        {
+            let input = SegmentInput { records: batch.records, resume: batch.resume, complete: batch.complete };
+            // The committer takes one at a time, and the batcher hands out one at a time.
+            self.batches.try_send(input).map_err(|error| WatcherError::Bug(format!("the committer ended: {error}")))?;
         }
         if self.published.is_none_or(|at| now.since(at) >= PUBLISH) {
             self.published = Some(now);

@@ -36,11 +36,11 @@ impl State {
         rv: vmrewind_model::Rv,
     ) {
         let Some(resource) = self.resources.get_mut(id) else { return };
-        if resource.departures.get(key).is_some_and(|departure| departure.rv < rv) {
-            if let Some(departure) = resource.departures.remove(key) {
-                let exists = departure.uid == uid;
-                self.departed(out, id, key, departure, exists);
-            }
+        if resource.departures.get(key).is_some_and(|departure| departure.rv < rv)
+            && let Some(departure) = resource.departures.remove(key)
+        {
+            let exists = departure.uid == uid;
+            self.departed(out, id, key, departure, exists);
         }
     }
 

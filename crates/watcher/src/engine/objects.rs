@@ -105,11 +105,13 @@ impl State {
             false => object,
         };
         let content = object.content_id();
-        if let Some(known) = self.objects.live.get_mut(&key) {
-            if known.era != self.order.era && *known.uid == *head.uid && known.content == content {
-                known.era = self.order.era;
-                return false;
-            }
+        if let Some(known) = self.objects.live.get_mut(&key)
+            && known.era != self.order.era
+            && *known.uid == *head.uid
+            && known.content == content
+        {
+            known.era = self.order.era;
+            return false;
         }
         let replaced = self.objects.live.get(&key).filter(|known| *known.uid != *head.uid).is_some();
         if replaced {

@@ -34,7 +34,7 @@ enum Aim {
     /// Ask for the state at this version, then at the one before what is found.
     Back(Rv),
     /// It existed at the first and did not at the second; `found` is the newest state in between.
-    Search(Rv, Rv, Option<(Head, RawObject)>),
+    Search(Rv, Rv, Option<Box<(Head, RawObject)>>),
     Done,
 }
 
@@ -106,7 +106,7 @@ impl Walker {
             }
             (Aim::Search(low, high, _), AsOf::Found(object), Some(head)) => {
                 let middle = Rv(low.0 + (high.0 - low.0) / 2);
-                self.search(middle, high, Some((head, object)));
+                self.search(middle, high, Some(Box::new((head, object))));
             }
             (Aim::Search(low, high, found), AsOf::NotThere, _) => {
                 let middle = Rv(low.0 + (high.0 - low.0) / 2);
@@ -128,10 +128,11 @@ impl Walker {
         self.versions.push((head, object));
     }
 
-    fn search(&mut self, low: Rv, high: Rv, found: Option<(Head, RawObject)>) {
+    fn search(&mut self, low: Rv, high: Rv, found: Option<Box<(Head, RawObject)>>) {
         if high.0 > low.0 + 1 {
             self.aim = Aim::Search(low, high, found);
-        } else if let Some((head, object)) = found.filter(|(head, _)| head.rv > self.floor) {
+        } else if let Some(newest) = found.filter(|newest| newest.0.rv > self.floor) {
+            let (head, object) = *newest;
             self.found(head, object);
         }
     }

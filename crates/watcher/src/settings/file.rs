@@ -229,7 +229,8 @@ impl File {
     pub fn parse(text: &str) -> Result<Self, SettingsError> {
         let file: Self = serde_saphyr::from_str(text).map_err(|error| {
             let what = error.to_string();
-            SettingsError::invalid(&what, &nearest(&what).unwrap_or_else(|| "docs/watcher.md lists the fields.".into()))
+            let what = what.lines().next().unwrap_or_default().trim_start_matches("error: ");
+            SettingsError::invalid(what, &nearest(what).unwrap_or_else(|| "docs/watcher.md lists the fields.".into()))
         })?;
         if file.api_version != API_VERSION || file.kind != KIND {
             let what = format!("this is {} {}, not {API_VERSION} {KIND}", file.api_version, file.kind);
@@ -239,12 +240,13 @@ impl File {
     }
 }
 
-/// Finds the field that an unknown one was probably meant to be: serde quotes both in backquotes.
+/// Finds the field that an unknown one was probably meant to be, in "unknown field `x`, expected one of a, b".
 fn nearest(message: &str) -> Option<String> {
-    let at = message.find("unknown field")?;
-    let quoted: Vec<&str> = message[at..].split('`').skip(1).step_by(2).collect();
-    let (unknown, known) = quoted.split_first()?;
-    let nearest = known.iter().filter(|name| *name != unknown).min_by_key(|name| distance(unknown, name))?;
+    let (_, rest) = message.lines().next()?.split_once("unknown field `")?;
+    let (unknown, rest) = rest.split_once('`')?;
+    let (_, known) = rest.split_once("expected ")?;
+    let known = known.trim_start_matches("one of ").split(", ").map(|name| name.trim_matches('`'));
+    let nearest = known.min_by_key(|name| distance(unknown, name))?;
     Some(format!("did you mean `{nearest}`?"))
 }
 

@@ -112,6 +112,7 @@ pub(super) struct Server {
 }
 
 impl Server {
+    #[allow(clippy::needless_pass_by_value, reason = "calls read better")]
     pub(super) fn put(&mut self, kind: &str, name: &str, spec: Value) -> u64 {
         self.rv += 1;
         let key = key(kind, name);
