@@ -234,6 +234,18 @@ fn a_machine_is_replaced_live_without_a_stop() {
 }
 
 #[test]
+fn what_is_replaced_keeps_its_owners_its_status_and_its_finalizers() {
+    let stage = Stage::of(changed(RunningVm::Live));
+    let owners = json!([{"apiVersion": "example.test/v1", "kind": "Fleet", "name": "f", "uid": "fleet"}]);
+    stage.fake.meddle(&key("VirtualMachine/web"), |vm| vm["metadata"]["ownerReferences"] = owners.clone());
+    stage.execute().expect("executed");
+    let machine = stage.fake.live(&key("VirtualMachine/web")).expect("the machine");
+    assert_eq!(machine["metadata"]["ownerReferences"], owners);
+    assert_eq!(machine["metadata"]["finalizers"], json!(["kubevirt.io/virtualMachineControllerFinalize"]));
+    assert_eq!(machine["status"]["printableStatus"], "Running");
+}
+
+#[test]
 fn a_plan_with_refusals_is_not_executed() {
     let stage =
         Stage::of(deleted().request(|request| request.mutations.volumes = "web-root=reimport".parse().expect("valid")));

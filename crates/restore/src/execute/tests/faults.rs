@@ -73,7 +73,8 @@ fn what_somebody_else_created_meanwhile_is_not_taken_over() {
     let stage = Stage::of(deleted());
     let path = stage.folder.path().join("journal");
     let mut journal = Journal::create(&path, &stage.plan, Timestamp::MIN).expect("created");
-    let foreign = secret("web-ci").set("data", json!({"key": "Zm9yZWlnbg=="})).json();
+    // Even one that is equal: it is theirs, and an undo must not delete it.
+    let foreign = secret("web-ci").uid("theirs").json();
     let raced = Fake::of(&stage.scene.live.iter().cloned().chain([foreign.clone()]).collect::<Vec<_>>());
     let stage = Stage { fake: raced, ..stage };
     // The plan was checked before it came.

@@ -54,6 +54,11 @@ fn what_was_changed_or_made_anew_since_is_left_and_named() {
     stage.fake.meddle(&key("VirtualMachine/web"), |vm| vm["metadata"]["labels"] = json!({"by": "somebody"}));
     let outcome = stage.undo();
     assert!(outcome.undone.is_empty() && outcome.left[0].note.contains("changed"), "{outcome:?}");
+    let stage = Stage::of(changed(RunningVm::Live));
+    stage.execute().expect("executed");
+    stage.fake.meddle(&key("VirtualMachine/web"), |vm| vm["metadata"]["uid"] = json!("another"));
+    let outcome = stage.undo();
+    assert!(outcome.undone.is_empty() && outcome.left[0].note.contains("another"), "{outcome:?}");
     let stage = Stage::of(deleted());
     stage.execute().expect("executed");
     stage.fake.meddle(&key("Secret/web-ci"), |secret| secret["metadata"]["uid"] = json!("another"));
