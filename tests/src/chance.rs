@@ -9,22 +9,29 @@ pub const SEED: &str = "VMREWIND_SEED";
 
 /// A source of numbers.
 #[derive(Debug, Clone)]
-pub struct Chance(u64);
+pub struct Chance {
+    seed: u64,
+    state: u64,
+}
 
 impl Chance {
-    /// Starts with the seed of the environment, or a new one, and prints it.
+    /// Starts with the seed of the environment, or a new one, which the caller is to print.
     pub fn new() -> Self {
         let given = std::env::var(SEED).ok().and_then(|seed| seed.parse().ok());
         let seed = given.unwrap_or_else(|| RandomState::new().hash_one("seed"));
-        eprintln!("to repeat: {SEED}={seed}");
-        Self(seed)
+        Self { seed, state: seed }
+    }
+
+    /// Returns the seed it started with.
+    pub fn seed(&self) -> u64 {
+        self.seed
     }
 
     /// Draws a number below `limit`, which is not 0.
     pub fn below(&mut self, limit: usize) -> usize {
         // SplitMix64.
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.state;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^= z >> 31;

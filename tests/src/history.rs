@@ -158,9 +158,13 @@ impl History {
     }
 }
 
+/// Returns the row of the scope that a version belongs to. Of definitions, only those of kinds in scope are recorded; other
+/// kinds that are recorded in part (revisions of others) are written by the bench for machines only.
 fn scope_of(version: &Version) -> Option<&'static KindRow> {
-    // A filtered kind (revisions of others) is never written by the bench for anybody but machines.
-    kinds().iter().find(|row| row.group == version.group && row.kind == version.kind)
+    let definition = version.kind == "CustomResourceDefinition";
+    let of_scope = || kinds().iter().any(|row| version.name == format!("{}.{}", row.plural, row.group));
+    let row = kinds().iter().find(|row| row.group == version.group && row.kind == version.kind);
+    row.filter(|_| !definition || of_scope())
 }
 
 /// Waits until everything that the journal holds and that is in scope stands in the archive, and returns the history:

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use serde_json::Value;
 use tempfile::TempDir;
 use vmrewind_testkit::bench::{Bench, PATIENCE};
 
@@ -14,7 +13,7 @@ use crate::{Tool, Watcher, WatcherOptions};
 
 /// Proof of what never changes comes with the end of a watch, and into the archive with the next segment. Scenarios ask
 /// about instants that have only just passed.
-pub const QUICK: [&str; 2] = ["--watch-timeout=3s", "--heartbeat=1s"];
+const QUICK: [&str; 2] = ["--watch-timeout=3s", "--heartbeat=1s"];
 
 /// A place for an archive, beside a bench. Dropping it removes the archive.
 #[derive(Debug)]
@@ -67,24 +66,22 @@ impl Site {
         Watcher::start(&self.kubeconfig, &self.archive(), &log, &WatcherOptions { flags, ..WatcherOptions::default() })
     }
 
-    /// Waits until the archive proves of every resource that it is complete up to an instant.
+    /// Waits until the archive proves of every resource that it is complete up to an instant, and returns up to which
+    /// instant it proves all of them.
     ///
     /// # Errors
     /// If it does not within [`PATIENCE`]; with the resources that are behind.
-    pub async fn proven_up_to(&self, time: &str) -> anyhow::Result<()> {
+    pub async fn proven_up_to(&self, time: &str) -> anyhow::Result<String> {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
             let info = self.tool.ok(&["info", "-o", "json"]).await?.json()?;
             let resources = info["resources"].as_array().context("resources")?;
-            let behind: Vec<&Value> = resources
-                .iter()
-                .filter(|one| one["current"] == true && one["state"] != "removed")
-                .filter(|one| one["provenAt"].as_str().is_none_or(|proven| proven < time))
-                .collect();
-            if behind.is_empty() && !resources.is_empty() {
-                return Ok(());
+            let captured = resources.iter().filter(|one| one["current"] == true && one["state"] != "removed");
+            let oldest = captured.min_by_key(|one| one["provenAt"].as_str()).context("a resource")?;
+            match oldest["provenAt"].as_str() {
+                Some(proven) if proven >= time => return Ok(proven.to_owned()),
+                _ => ensure!(tokio::time::Instant::now() < deadline, "not proven up to {time}: {oldest}"),
             }
-            ensure!(tokio::time::Instant::now() < deadline, "not proven up to {time}: {behind:?}");
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use vmrewind_testkit::actors::Kind;
 use vmrewind_testkit::bench::shapes::{self, FAST, KEEP};
 use vmrewind_testkit::bench::{Bench, BenchOptions, ObjectName, run, vm};
-use vmrewind_tests::{Chance, Site, agree_with_python_reader, assert_complete, scope};
+use vmrewind_tests::{Chance, SEED, Site, agree_with_python_reader, assert_complete, scope};
 
 const MACHINES: usize = 300;
 const KILLS: usize = 10;
@@ -42,7 +42,7 @@ fn machine(index: usize, chance: &mut Chance) -> Machine {
     let name = format!("vm-{index:03}");
     let parts = match index % 20 {
         0 => shapes::with_everything(namespace, &name),
-        1..=4 => shapes::with_own_disk(namespace, &name, if index % 2 == 0 { FAST } else { KEEP }),
+        1..=4 => shapes::with_own_disk(namespace, &name, if index.is_multiple_of(2) { FAST } else { KEEP }),
         _ => shapes::with_template_disk(namespace, &name),
     };
     let mut fate = || FATES[chance.below(FATES.len())];
@@ -122,6 +122,7 @@ async fn torment(bench: &Bench, site: &Site, marks: &BTreeSet<usize>, over: &Ato
 fn every_acknowledged_write_is_in_the_archive_once_although_the_watcher_was_killed_ten_times() {
     run(async {
         let mut chance = Chance::new();
+        eprintln!("to repeat: {SEED}={}", chance.seed());
         let bench = Bench::start(BenchOptions::default()).await?;
         for namespace in NAMESPACES {
             bench.namespace(namespace).await?;

@@ -20,6 +20,11 @@ async fn label(bench: &Bench, namespace: &str, name: &str, value: &str) -> anyho
 async fn recorded(site: &Site, namespace: &str, name: &str, rv: &str) -> anyhow::Result<(Line, History)> {
     let deadline = tokio::time::Instant::now() + vmrewind_testkit::bench::PATIENCE;
     loop {
+        if !site.archive().join("archive.json").exists() {
+            anyhow::ensure!(tokio::time::Instant::now() < deadline, "no watcher made an archive");
+            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+            continue;
+        }
         let history = History::read(&site.tool).await?;
         let line = history.of("VirtualMachine", namespace, name).find(|line| line.rv().as_deref() == Some(rv)).cloned();
         if let Some(line) = line {

@@ -91,12 +91,14 @@ fn a_machine_with_one_of_everything_comes_back_with_its_revisions_and_the_state_
         let site = Site::new(bench)?;
         let watcher = site.watcher()?.ready().await?;
         bench.create_all(&shapes::with_everything(ns, "db")).await?;
-        let machine = bench.wait_running(ns, "db").await?;
+        bench.wait_running(ns, "db").await?;
         recorded(bench, &site, &[vm(ns, "db"), core("Secret", ns, "db-keys"), core("ConfigMap", ns, "db-conf")])
             .await?;
         // The instancetype changes later; the machine was made from what it was.
         let larger = json!({"spec": {"memory": {"guest": "64Gi"}}});
         bench.patch(&named(Kind::Instancetype, ns, "small"), &larger).await?;
+        // The machine goes first: what it depended on was there just before its deletion began.
+        bench.delete(&vm(ns, "db")).await?;
         for (kind, name) in [
             ("Secret", "db-ci"),
             ("Secret", "db-tls"),
@@ -106,14 +108,12 @@ fn a_machine_with_one_of_everything_comes_back_with_its_revisions_and_the_state_
         ] {
             bench.delete(&core(kind, ns, name)).await?;
         }
-        bench.delete(&vm(ns, "db")).await?;
         bench.wait_gone(&named(Kind::Claim, ns, "db-root")).await?;
         recorded(bench, &site, &[vm(ns, "db"), core("Secret", ns, "db-keys")]).await?;
         // The template disk and the TPM's state are gone; the disk on a plain claim is alive.
-        let state = machine["metadata"]["uid"].as_str().unwrap_or_default();
         let answer = site.tool.run(&["restore", "vm/db", "-n", ns, "--at", "before-delete", "--yes"]).await?;
-        assert_eq!(answer.code, 1, "{state}: {}\n{}", answer.stdout, answer.stderr);
-        let volumes = "reimport,db-data=keep,vm-state=blank";
+        assert_eq!(answer.code, 1, "{}\n{}", answer.stdout, answer.stderr);
+        let volumes = "reimport,db-data=keep,db/persistent-state=blank";
         let answer = site
             .tool
             .run(&["restore", "vm/db", "-n", ns, "--at", "before-delete", "--volumes", volumes, "--yes"])

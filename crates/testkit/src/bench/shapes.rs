@@ -53,11 +53,10 @@ pub fn claim(namespace: &str, name: &str, class: &str) -> Value {
     })
 }
 
-/// Starts a machine that runs, with a pod network and an identity of its own that depends on its name alone.
+/// Starts a machine that runs, with a pod network and an identity of its own that depends on namespace and name alone.
 pub fn machine(namespace: &str, name: &str) -> Build {
-    let own = name
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    let own = namespace.bytes().chain(name.bytes()).fold(0xcbf2_9ce4_8422_2325, mix);
     let [a, b, c, d, e, f, ..] = own.to_be_bytes();
     vm(name)
         .namespace(namespace)
