@@ -32,6 +32,7 @@ pub struct Fence {
 
 /// How an attempt to take over ended.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one per process, and it is taken apart at once")]
 pub enum FenceOutcome {
     /// The caller owns the archive.
     Owner(Writer),

@@ -271,6 +271,3 @@ fn failed(what: String, source: object_store::Error) -> ArchiveError {
         false => ArchiveError::Unavailable { what, source: source.into() },
     }
 }
-
-#[cfg(test)]
-mod tests;

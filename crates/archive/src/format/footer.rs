@@ -15,6 +15,9 @@ use super::{
 /// Length of a footer.
 pub(crate) const LEN: usize = 384;
 
+/// Length of a footer without its skippable header.
+const REST: u32 = 376;
+
 const SKIPPABLE: u32 = 0x184D_2A5D;
 const MAGIC: [u8; 8] = *b"KVBFOOT1";
 const LOG: u16 = 1;
@@ -117,7 +120,7 @@ impl Footer {
     pub(crate) fn to_bytes(&self) -> [u8; LEN] {
         let mut out = Vec::with_capacity(LEN);
         out.extend_from_slice(&SKIPPABLE.to_le_bytes());
-        out.extend_from_slice(&(LEN as u32 - 8).to_le_bytes());
+        out.extend_from_slice(&REST.to_le_bytes());
         out.extend_from_slice(&MAGIC);
         for number in [self.version.major, self.version.minor, self.kind, self.level] {
             out.extend_from_slice(&number.to_le_bytes());
@@ -153,7 +156,7 @@ impl Footer {
     /// Reads a footer: magic, check, version and features, in the order that the specification demands.
     pub(crate) fn parse(bytes: &[u8; LEN]) -> Checked<Self> {
         let mut fields = Fields(bytes);
-        let framed = fields.u32() == SKIPPABLE && fields.u32() as usize == LEN - 8 && fields.take() == MAGIC;
+        let framed = fields.u32() == SKIPPABLE && fields.u32() == REST && fields.take() == MAGIC;
         demand(framed, Code::FooterMagic, "it does not end in a footer: it was cut, or bytes were appended")?;
         let Digest(check) = Digest::of(&bytes[..304]);
         demand(check[..16] == bytes[304..320], Code::FooterCheck, "the footer was changed")?;

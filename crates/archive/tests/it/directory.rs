@@ -42,7 +42,7 @@ async fn only_the_owner_may_read_an_archive_and_nothing_of_the_probe_is_left() {
     for file in [root.join("archive.json"), segment(&root, 1), segment(&root, 4)] {
         assert_eq!(mode(&file), 0o600, "{}", file.display());
     }
-    let left: Vec<_> = fs::read_dir(root.join("probe")).map(|files| files.count()).into_iter().collect();
+    let left: Vec<_> = fs::read_dir(root.join("probe")).map(Iterator::count).into_iter().collect();
     assert!(left.iter().all(|count| *count == 0), "{left:?}");
 }
 

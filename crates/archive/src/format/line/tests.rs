@@ -144,6 +144,6 @@ proptest! {
         prop_assert_eq!(parsed.leaf, leaf);
         prop_assert_eq!(parsed.head.key.as_ref(), record.change.key());
         prop_assert_eq!(parsed.head.counts_from(), record.counts_from());
-        prop_assert_eq!(parsed.object.as_ref(), record.change.object().map(|object| object.bytes()));
+        prop_assert_eq!(parsed.object.as_ref(), record.change.object().map(vmrewind_model::RawObject::bytes));
     }
 }

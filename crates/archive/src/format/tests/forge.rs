@@ -49,7 +49,7 @@ impl Forge {
             line::write(&mut lines, record).expect("a good record");
         }
         Self {
-            said: vec![(records.len() as u32, footer.seqs, footer.times)],
+            said: vec![(small(records.len()), footer.seqs, footer.times)],
             footer,
             lines: vec![lines],
             public: public::encode(&draft.resume).expect("a good map"),
@@ -80,7 +80,7 @@ impl Forge {
             .to_vec();
         let ends = |part: &[Record]| [part[0].clone(), part[part.len() - 1].clone()];
         self.said = parts
-            .map(|part| (part.len() as u32, ends(part).map(|r| r.seq.0), ends(part).map(|r| r.t.micros())))
+            .map(|part| (small(part.len()), ends(part).map(|r| r.seq.0), ends(part).map(|r| r.t.micros())))
             .to_vec();
         self.footer.members = 3;
         self
@@ -103,8 +103,8 @@ impl Forge {
             let (records, [first_seq, last_seq], [first_time, last_time]) = self.said[n];
             entries.push(FrameEntry {
                 offset: out.len() as u64,
-                length: frame.len() as u32,
-                content: content.len() as u32,
+                length: small(frame.len()),
+                content: small(content.len()),
                 members: 1 + u32::from(n == 0),
                 records,
                 first_seq,
@@ -135,8 +135,8 @@ impl Forge {
         (self.on_index_content)(&mut content);
         let frame = packer.pack(&content).expect("zstd");
         self.footer.index_offset = out.len() as u64;
-        self.footer.index_length = frame.len() as u32;
-        self.footer.index_content = content.len() as u32;
+        self.footer.index_length = small(frame.len());
+        self.footer.index_content = small(content.len());
         self.footer.index_sha256 = Digest::of(&frame);
         out.extend_from_slice(&frame);
         self.footer.body_length = out.len() as u64;
@@ -150,6 +150,10 @@ impl Forge {
         (self.on_object)(&mut out);
         out.into()
     }
+}
+
+fn small(length: usize) -> u32 {
+    u32::try_from(length).expect("samples are small")
 }
 
 /// Replaces `from`, which must occur, by `to` of any length.

@@ -51,7 +51,7 @@ fn any_history() -> impl Strategy<Value = Vec<Record>> {
     prop::collection::vec(one, 1..14).prop_map(|steps| {
         let change = |seq: u64, (op, name, uid, from, back): (u8, u8, u8, prop::sample::Index, bool)| {
             let key = samples::vm_key(&format!("vm-{name}"), &format!("u{uid}"));
-            let from = (back && seq > 1).then(|| 1 + from.index(seq as usize - 1) as u64);
+            let from = (back && seq > 1).then(|| 1 + from.index(usize::try_from(seq).expect("small") - 1) as u64);
             match op {
                 0 => samples::set(ObjectOp::Added, key, seq, from),
                 1 => samples::set(ObjectOp::Modified, key, seq, from),

@@ -71,10 +71,10 @@ fn decode(text: &str) -> Option<Vec<u8>> {
         bits += 6;
         if bits >= 8 {
             bits -= 8;
-            bytes.push((group >> bits & 0xFF) as u8);
+            bytes.push(u8::try_from(group >> bits & 0xFF).ok()?);
         }
     }
-    (text.len() % 4 == 0).then_some(bytes)
+    text.len().is_multiple_of(4).then_some(bytes)
 }
 
 #[test]

@@ -91,6 +91,9 @@ fn described(vector: Vector) -> Vector {
         .with("content", &content)
 }
 
+/// A name, the code, a comment, and which bytes of the lines are replaced by which.
+type Row<'a> = (&'a str, Code, &'a str, &'a [u8], &'a [u8]);
+
 /// Makes one vector per row: a name, the code, a comment, and what is done to a good segment.
 macro_rules! broken {
     ($($code:ident $name:literal $comment:literal: $field:ident = $hook:expr;)*) => {
@@ -154,7 +157,7 @@ fn damaged() -> Vec<(String, Vector)> {
         Flags "flag-gaps" "the flag for gaps is missing": on_footer = |f| f.flags &= !flag::GAPS;
         Flags "flag-complete" "the flag for a complete map is wrong": on_footer = |f| f.flags |= flag::COMPLETE;
     };
-    let lines: [(&str, Code, &str, &[u8], &[u8]); 11] = [
+    let lines: [Row<'_>; 11] = [
         ("line-utf8", Code::Line, "not UTF-8", b"left the", b"left\xFFthe"),
         ("line-crlf", Code::Line, "a carriage return", b"}\n", b"}\r\n"),
         ("line-empty", Code::Line, "an empty line", b"}\n", b"}\n\n"),
@@ -207,14 +210,14 @@ fn neighbours() -> Vec<(String, Vector)> {
 
 /// Segments in which only an object is wrong.
 fn deep() -> Vec<(String, Vector)> {
-    let rows: [(&str, Code, &str, &[u8], &[u8]); 5] = [
+    let rows: [Row<'_>; 5] = [
         ("space", Code::Object, "a space between members", br#","spec":{"#, br#", "spec":{"#),
         ("order", Code::Object, "members that are not sorted", br#"{"apiVersion""#, br#"{"b":1,"apiVersion""#),
         ("twice", Code::Object, "a member twice", br#""text":"x"}"#, br#""text":"x","text":"y"}"#),
         ("surrogate", Code::Object, "half a character", br#""text":"x""#, br#""text":"\ud800""#),
         ("uid", Code::Key, "another uid than the key's", br#","uid":"u1"}"#, br#","uid":"u2"}"#),
     ];
-    let vector = |(name, code, comment, from, to): (&str, Code, &str, &[u8], &[u8])| {
+    let vector = |(name, code, comment, from, to): Row<'_>| {
         let mut forge = Forge::new(&samples::every_shape()[..1]);
         replace(&mut forge.lines[0], from, to);
         let text = String::from_utf8(forge.lines[0].clone()).expect("UTF-8");
