@@ -35,6 +35,8 @@ const FULL_EVERY: u64 = 64;
 const NEWS: Duration = Duration::from_secs(1);
 /// Discovery is not asked more often than this.
 const DISCOVERY_PAUSE: Duration = Duration::from_secs(1);
+/// Nothing can begin before discovery was answered once.
+const FIRST_DISCOVERY_RETRY: Duration = Duration::from_secs(3);
 /// Inputs taken before timers are looked at again.
 const BURST: usize = 256;
 
@@ -249,7 +251,10 @@ impl Loop {
     /// Asks which types are served, if it is time.
     fn discover(&mut self, inputs: &mpsc::UnboundedSender<Arrival>) {
         let now = self.now();
-        let every = self.watcher.settings.timing.discovery.duration();
+        let every = match self.state.has_started() {
+            true => self.watcher.settings.timing.discovery.duration(),
+            false => FIRST_DISCOVERY_RETRY,
+        };
         let wanted = self.discover_at.is_some() && now.since(self.discovered) >= DISCOVERY_PAUSE;
         if !wanted && now.since(self.discovered) < every {
             return;

@@ -183,6 +183,12 @@ impl State {
         self.resources.get(id).map(|resource| &resource.spec)
     }
 
+    /// Whether it is known what the cluster serves.
+    #[must_use]
+    pub fn has_started(&self) -> bool {
+        self.started
+    }
+
     /// Whether records may be committed: their times can be trusted.
     #[must_use]
     pub fn may_commit(&self) -> bool {
