@@ -65,8 +65,7 @@ pub(crate) async fn carry_out(
     let Planned { world, target, plan } = planned;
     if plan.is_noop() {
         ctx.talk.note("Nothing to do: everything is as it was.")?;
-        let nothing =
-            Outcome { done: 0, already_done: 0, notes: Vec::new(), verification: Verification::default() };
+        let nothing = Outcome { done: 0, already_done: 0, notes: Vec::new(), verification: Verification::default() };
         match report {
             Report::Json => write!(ctx.out, "{}", to_json(&answer("", plan, &nothing))?)?,
             Report::Yaml => write!(ctx.out, "{}", to_yaml(&answer("", plan, &nothing))?)?,

@@ -94,7 +94,8 @@ fn touched(world: &World, request: &PlanRequest, types: &Types) -> Touched {
     };
     let consulted = Consulted::new(world);
     let roots: &[ObjectKey] = &selection.roots;
-    closure(&consulted, roots, deps);
+    let walked = closure(&consulted, roots, deps);
+    debug_assert!(walked.nodes.len() >= roots.len(), "every root is a node");
     consulted.touched(types)
 }
 

@@ -118,7 +118,7 @@ fn steps(out: &mut dyn Write, plan: &RestorePlan, rules: bool) -> io::Result<()>
                 format!("  {}", step.id),
                 format!("{style}{}{style:#}", step.action.text()),
                 object(step),
-                remark(step),
+                remark(step, rules),
             ],
         )?;
         if rules {
@@ -139,8 +139,12 @@ fn place(key: &ObjectKey) -> String {
     if key.namespace.is_empty() { key.name.clone() } else { format!("{}/{}", key.namespace, key.name) }
 }
 
-fn remark(step: &Step) -> String {
+fn remark(step: &Step, rules: bool) -> String {
     let mut remarks = step.notes.clone();
+    let changes = step.rules.len() + step.mutations.len();
+    if changes > 0 && !rules && step.action.writes() {
+        remarks.push(format!("{changes} changes to what was captured (-v lists them)"));
+    }
     if let Some(owner) = &step.owner {
         remarks.push(format!("owner {owner}"));
     }

@@ -223,7 +223,12 @@ impl Story {
     }
 
     /// Writes the archive to a new directory.
-    pub(crate) fn write(mut self) -> Told {
+    pub(crate) fn write(self) -> Told {
+        self.write_for(CLUSTER)
+    }
+
+    /// Writes the archive of a cluster to a new directory.
+    pub(crate) fn write_for(mut self, cluster: &str) -> Told {
         if !self.open.is_empty() {
             self = self.commit();
         }
@@ -237,7 +242,7 @@ impl Story {
             let store = Store::open(&url).expect("a store");
             let archive = uuid::Uuid::from_u128(0x0123_4567_89ab_4def_8123_4567_89ab_cdef);
             let new =
-                NewArchive { archive, cluster: CLUSTER.to_owned(), created: first.t, software: "story 1".to_owned() };
+                NewArchive { archive, cluster: cluster.to_owned(), created: first.t, software: "story 1".to_owned() };
             init(&store, new).await.expect("an empty place");
             let archive = Archive::open(store).await.expect("an archive");
             let head = archive.head().await.expect("a head");
@@ -315,6 +320,11 @@ impl Told {
         let mut command = tool(self.dir.path());
         command.env("VMREWIND_ARCHIVE", &self.place).args(words);
         finish(command, &self.place)
+    }
+
+    /// Returns a path for a file of the user's own.
+    pub(crate) fn file(&self, name: &str) -> String {
+        self.dir.path().join(name).display().to_string()
     }
 
     /// Returns the files of the segments, in order.

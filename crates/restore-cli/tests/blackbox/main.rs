@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod certainty;
+mod cluster;
 mod compare;
 mod deleted;
 mod drawing;

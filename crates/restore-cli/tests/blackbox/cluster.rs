@@ -1,0 +1,325 @@
+//! `plan`, `restore`, `apply`, `undo` and `diff live` against a real control plane.
+
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+use vmrewind_cluster::{Cluster, ConnectOptions, Discovery, Preconditions, Propagation, WriteOptions};
+use vmrewind_testkit::{
+    bench,
+    build::{Build, pvc, secret, vm},
+    controlplane::{ControlPlane, Options, User},
+};
+
+use crate::{
+    harness::{Ran, Story, Told},
+    schema,
+};
+
+/// A control plane: nobody there knows what machines are, so that they stay as they are put.
+struct Site {
+    runtime: Runtime,
+    plane: ControlPlane,
+    cluster: Cluster,
+    types: Discovery,
+    uid: String,
+}
+
+/// A machine with a secret and nothing else, so that all of it can be restored.
+fn machine() -> Build {
+    vm("app").with_secret("app-key").set("spec.template.spec.domain.memory.guest", "1Gi")
+}
+
+/// An archive in which the machine, its secret and a machine with a disk were deleted.
+fn story() -> Story {
+    let disk = vm("disk").with_pvc("disk-data");
+    Story::new()
+        .added(&vmrewind_testkit::build::namespace("prod"))
+        .added(&secret("app-key"))
+        .added(&machine())
+        .added(&pvc("disk-data"))
+        .added(&disk)
+        .commit()
+        .wait(60)
+        .deleted(&machine())
+        .deleted(&secret("app-key"))
+        .deleted(&disk)
+        .deleted(&pvc("disk-data"))
+        .commit()
+}
+
+impl Site {
+    fn start() -> Self {
+        let runtime = Runtime::new().expect("a runtime");
+        let rules = vec![json!({"apiGroups": ["kubevirt.io"], "resources": ["*"], "verbs": ["get", "list"]})];
+        let options = Options {
+            users: vec![User { name: "reader".to_owned(), rules }],
+            crds: bench::own_definitions().expect("definitions"),
+            ..Options::default()
+        };
+        let plane = runtime.block_on(ControlPlane::start(options)).expect("a control plane");
+        vmrewind_cluster::install_crypto_provider();
+        let connect = ConnectOptions { kubeconfig: Some(plane.kubeconfig()), ..ConnectOptions::default() };
+        let (cluster, types, uid) = runtime.block_on(async {
+            let cluster = Cluster::connect(&connect).await.expect("a connection");
+            let types = cluster.discover().await.expect("types");
+            let uid = cluster.identity().await.expect("an identity").uid;
+            (cluster, types, uid)
+        });
+        let site = Self { runtime, plane, cluster, types, uid };
+        site.create(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "prod"}}));
+        site
+    }
+
+    fn create(&self, object: &Value) {
+        let (group, kind) = group_and_kind(object);
+        let type_ = self.types.by_kind(&group, &kind).expect("a served type");
+        self.runtime.block_on(self.cluster.create(type_, object, &WriteOptions::default())).expect("created");
+    }
+
+    fn get(&self, group: &str, kind: &str, name: &str) -> Option<Value> {
+        let target = self.types.by_kind(group, kind).expect("a served type").target(Some("prod"));
+        let object = self.runtime.block_on(self.cluster.get(&target, name)).expect("an answer");
+        object.map(|object| object.value().expect("JSON"))
+    }
+
+    fn machine(&self) -> Option<Value> {
+        self.get("kubevirt.io", "VirtualMachine", "app")
+    }
+
+    fn delete(&self, group: &str, kind: &str, name: &str) {
+        let target = self.types.by_kind(group, kind).expect("a served type").target(Some("prod"));
+        let (any, options) = (Preconditions::default(), WriteOptions::default());
+        let deletion = self.cluster.delete(&target, name, &any, Propagation::Background, &options);
+        self.runtime.block_on(deletion).expect("deleted");
+    }
+
+    /// Waits for the garbage collector, which takes a finalizer away.
+    fn wait_until_gone(&self, group: &str, kind: &str, name: &str) {
+        for _ in 0..600 {
+            if self.get(group, kind, name).is_none() {
+                return;
+            }
+            self.runtime.block_on(async { tokio::time::sleep(std::time::Duration::from_millis(50)).await });
+        }
+        panic!("{kind} {name} is still there");
+    }
+
+    /// Runs the tool on an archive and this cluster.
+    fn run(&self, told: &Told, words: &str) -> Ran {
+        let kubeconfig = self.plane.kubeconfig().display().to_string();
+        let mut all: Vec<&str> = words.split(' ').collect();
+        all.extend(["--kubeconfig", &kubeconfig]);
+        told.run_words(&all)
+    }
+}
+
+fn group_and_kind(object: &Value) -> (String, String) {
+    let version = object["apiVersion"].as_str().expect("a version");
+    let group = version.split_once('/').map_or("", |(group, _)| group);
+    (group.to_owned(), object["kind"].as_str().expect("a kind").to_owned())
+}
+
+/// The journal of the newest restore.
+fn newest_journal(site: &Site, told: &Told) -> String {
+    let list = site.run(told, "undo -o json").json();
+    schema::check("journal-list", &list);
+    let items = list["items"].as_array().expect("items");
+    items.last().expect("a journal")["id"].as_str().expect("an id").to_owned()
+}
+
+#[test]
+fn a_deleted_machine_is_planned_restored_found_unchanged_and_taken_back() {
+    let site = Site::start();
+    let told = story().write_for(&site.uid);
+    let restore = "restore vm/app -n prod --at before-delete";
+
+    let plan = site.run(&told, "plan vm/app -n prod --at before-delete");
+    assert_eq!(plan.code, 0, "{}", plan.all());
+    assert!(
+        plan.stdout.contains("create") && plan.stdout.contains("VirtualMachine.kubevirt.io/prod/app"),
+        "{}",
+        plan.stdout
+    );
+    let shown = plan.stdout.replace(&site.uid, "[CLUSTER]");
+    insta::with_settings!({filters => vec![("Plan [0-9a-f]{12}", "Plan [ID]")]}, {
+        insta::assert_snapshot!(shown, @r#"
+        Plan [ID]: 2 create
+          from  2026-11-22T10:00:00.000005Z (1h59m ago), record 5 of archive 01234567-89ab-4def-8123-456789abcdef
+          to    cluster [CLUSTER] (the cluster it was captured from, v1.36.3)
+
+        Steps, in this order
+          #   ACTION   OBJECT                                REMARK
+          1   create   Secret/prod/app-key                   4 changes to what was captured (-v lists them)
+          2   create   VirtualMachine.kubevirt.io/prod/app   6 changes to what was captured (-v lists them)
+
+        Identities that change or collide
+          MACHINE    FIELD           BEFORE    AFTER                                  ALSO USED BY
+          prod/app   firmware UUID   (unset)   df486514-42bf-5c4a-a715-6692a5c39bba
+        "#);
+    });
+    assert!(plan.stderr.contains(&format!("cluster {}", site.uid)), "the target is named: {}", plan.stderr);
+
+    for dry in ["client", "server"] {
+        let ran = site.run(&told, &format!("{restore} --dry-run {dry}"));
+        assert_eq!(ran.code, 0, "{}", ran.all());
+        assert!(ran.stderr.contains("nothing was changed"), "{}", ran.stderr);
+    }
+    let asked = site.run(&told, restore);
+    assert_eq!(asked.code, 2, "{}", asked.all());
+    assert!(asked.stderr.contains("--yes"), "{}", asked.stderr);
+    assert_eq!(site.machine(), None, "nothing was done so far");
+
+    let ran = site.run(&told, &format!("{restore} --yes"));
+    assert_eq!(ran.code, 0, "{}", ran.all());
+    assert!(ran.stdout.contains("Verified:"), "{}", ran.stdout);
+    let back = site.machine().expect("the machine");
+    for path in ["/spec/runStrategy", "/spec/template/spec/volumes", "/spec/template/spec/domain/memory"] {
+        assert_eq!(back.pointer(path), machine().json().pointer(path), "{path}");
+    }
+    assert!(site.get("", "Secret", "app-key").is_some());
+
+    let again = site.run(&told, &format!("{restore} --yes -o json"));
+    assert_eq!(again.code, 0, "{}", again.all());
+    schema::check("restore-outcome", &again.json());
+    assert_eq!(again.json()["done"], 0);
+
+    let live = site.run(&told, "diff before-delete live vm/app -n prod");
+    assert!(live.code <= 1, "{}", live.all());
+
+    let id = newest_journal(&site, &told);
+    let undone = site.run(&told, &format!("undo {id} --yes -o json"));
+    assert_eq!(undone.code, 0, "{}", undone.all());
+    schema::check("undo-outcome", &undone.json());
+    site.wait_until_gone("kubevirt.io", "VirtualMachine", "app");
+    site.wait_until_gone("", "Secret", "app-key");
+}
+
+#[test]
+fn a_plan_file_is_carried_out_as_it_is_or_not_at_all() {
+    let site = Site::start();
+    let told = story().write_for(&site.uid);
+    let file = told.file("plan.json");
+    let planned = site.run(&told, &format!("plan vm/app -n prod --at before-delete -o {file}"));
+    assert_eq!(planned.code, 0, "{}", planned.all());
+
+    site.create(&secret("app-key").to_post());
+    let drifted = site.run(&told, &format!("apply -f {file} --yes"));
+    assert_eq!(drifted.code, 4, "{}", drifted.all());
+    assert!(drifted.stderr.contains("app-key"), "{}", drifted.stderr);
+    assert_eq!(site.machine(), None);
+
+    site.delete("", "Secret", "app-key");
+    let applied = site.run(&told, &format!("apply -f {file} --yes -o json"));
+    assert_eq!(applied.code, 0, "{}", applied.all());
+    schema::check("restore-outcome", &applied.json());
+    assert_eq!(applied.json()["verified"], true);
+    assert!(site.machine().is_some());
+
+    let other = story().write_for("another-cluster");
+    let plan = site.run(&told, "plan vm/app -n prod --at before-delete -o json").stdout;
+    std::fs::write(&file, plan.replace("\"uuid\"", "\"uuid \"")).expect("written");
+    let broken = site.run(&other, &format!("apply -f {file} --yes"));
+    assert_eq!(broken.code, 7, "{}", broken.all());
+}
+
+#[test]
+fn what_exists_and_differs_is_touched_only_on_request_and_put_back_by_undo() {
+    let site = Site::start();
+    let told = story().write_for(&site.uid);
+    let mut changed = machine().set("spec.template.spec.domain.memory.guest", "2Gi").to_post();
+    changed["metadata"]["labels"] = json!({"by": "hand"});
+    site.create(&changed);
+    site.create(&secret("app-key").to_post());
+    let memory = || site.machine().expect("there")["spec"]["template"]["spec"]["domain"]["memory"]["guest"].clone();
+
+    let restore = "restore vm/app -n prod --at before-delete --yes";
+    let refused = site.run(&told, restore);
+    assert_eq!(refused.code, 5, "{}", refused.all());
+    assert_eq!(memory(), "2Gi");
+    let skipped = site.run(&told, &format!("{restore} --on-conflict skip"));
+    assert_eq!((skipped.code, memory()), (0, "2Gi".into()), "{}", skipped.all());
+
+    let replaced = site.run(&told, &format!("{restore} --on-conflict replace"));
+    assert_eq!(replaced.code, 0, "{}", replaced.all());
+    assert!(replaced.stdout.contains("When changes take effect"), "{}", replaced.stdout);
+    assert_eq!(memory(), "1Gi");
+    let id = newest_journal(&site, &told);
+    let undone = site.run(&told, &format!("undo {id} --yes"));
+    assert_eq!(undone.code, 0, "{}", undone.all());
+    assert_eq!(memory(), "2Gi");
+    assert_eq!(site.machine().expect("there")["metadata"]["labels"]["by"], "hand");
+}
+
+#[test]
+fn what_cannot_be_done_safely_is_refused_with_a_way_out() {
+    let site = Site::start();
+    let told = story().write_for(&site.uid);
+
+    let lost = site.run(&told, "restore vm/disk -n prod --at before-delete --yes");
+    assert_eq!(lost.code, 1, "{}", lost.all());
+    let shown = lost.stdout.replace(&site.uid, "[CLUSTER]");
+    insta::with_settings!({filters => vec![("Plan [0-9a-f]{12}", "Plan [ID]")]}, {
+        insta::assert_snapshot!(shown, @r#"
+        Plan [ID]: 1 create, 1 refuse; data of volumes: 1 none; REFUSED for 1 reason
+          from  2026-11-22T10:01:00.000007Z (1h58m ago), record 7 of archive 01234567-89ab-4def-8123-456789abcdef
+          to    cluster [CLUSTER] (the cluster it was captured from, v1.36.3)
+
+        Volumes: where the data comes from
+          MACHINE   VOLUME      CLAIM            DATA   WHY
+          disk      disk-data   prod/disk-data   none   the claim is gone, so its data cannot be shown to exist
+
+        Steps, in this order
+          #   ACTION   OBJECT                                 REMARK
+          1   refuse   PersistentVolumeClaim/prod/disk-data   the claim is gone, so its data cannot be shown to exist
+          2   create   VirtualMachine.kubevirt.io/prod/disk   6 changes to what was captured (-v lists them)
+
+        Identities that change or collide
+          MACHINE     FIELD           BEFORE    AFTER                                  ALSO USED BY
+          prod/disk   firmware UUID   (unset)   221efc1c-d97b-5bf8-a0bb-f6800a32c466
+
+        Why this cannot be carried out
+          PersistentVolumeClaim/prod/disk-data: volume disk-data of VirtualMachine disk (claim disk-data): the claim is gone, so its data cannot be shown to exist
+            Hint: Choose blank (an empty disk), or create the claim with its data yourself.
+        "#);
+    });
+    assert!(lost.stdout.contains("disk-data") && lost.stdout.contains("Hint:"), "{}", lost.stdout);
+
+    let nowhere = site.run(&told, "restore vm/app -n prod --at before-delete --namespace-map prod=test --yes");
+    assert_eq!(nowhere.code, 1, "{}", nowhere.all());
+    assert!(nowhere.stdout.contains("--create-namespace"), "{}", nowhere.stdout);
+
+    let kubeconfig = site.plane.kubeconfig_of("reader").display().to_string();
+    let forbidden =
+        told.run_words(&["plan", "vm/app", "-n", "prod", "--at", "before-delete", "--kubeconfig", &kubeconfig]);
+    assert_eq!(forbidden.code, 8, "{}", forbidden.all());
+    assert!(forbidden.stderr.contains("forbidden") && forbidden.stderr.contains("Hint:"), "{}", forbidden.stderr);
+
+    let unknown = told.run_words(&[
+        "plan",
+        "vm/app",
+        "-n",
+        "prod",
+        "--at",
+        "before-delete",
+        "--kubeconfig",
+        &kubeconfig,
+        "--context",
+        "x",
+    ]);
+    assert_eq!(unknown.code, 2, "{}", unknown.all());
+    assert!(unknown.stderr.contains("no context \"x\""), "{}", unknown.stderr);
+}
+
+#[test]
+fn a_copy_goes_into_another_namespace_with_a_new_identity() {
+    let site = Site::start();
+    let told = story().write_for(&site.uid);
+    let ran = site.run(
+        &told,
+        "restore vm/app -n prod --at before-delete --namespace-map test --create-namespace --run-strategy Halted --yes",
+    );
+    assert_eq!(ran.code, 0, "{}", ran.all());
+    let target = site.types.by_kind("kubevirt.io", "VirtualMachine").expect("served").target(Some("test"));
+    let copy = site.runtime.block_on(site.cluster.get(&target, "app")).expect("an answer");
+    assert!(copy.is_some(), "{}", ran.all());
+    assert_eq!(site.machine(), None, "the original stays away");
+}
