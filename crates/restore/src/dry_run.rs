@@ -62,7 +62,12 @@ async fn check(
     match step.action {
         Action::Create | Action::Replace => {}
         Action::Recreate => return not_yet("the live object must be deleted first".to_owned()),
-        Action::Stop | Action::ReleaseVolume | Action::PatchOwner | Action::Power | Action::Start => {
+        Action::ReleaseOwner
+        | Action::Stop
+        | Action::ReleaseVolume
+        | Action::PatchOwner
+        | Action::Power
+        | Action::Start => {
             return not_yet("it depends on steps before it".to_owned());
         }
         Action::Unchanged | Action::Keep | Action::Skip | Action::Refuse => return Ok(None),

@@ -161,6 +161,7 @@ impl Executor<'_, '_> {
             Action::Create => self.create(step).await,
             Action::Replace => self.replace(step).await,
             Action::Recreate => self.recreate(step).await,
+            Action::ReleaseOwner => self.release_owner(step).await,
             Action::Stop => self.stop(step).await,
             Action::ReleaseVolume => self.release_volume(step).await,
             Action::PatchOwner => self.patch_owner(step).await,

@@ -30,6 +30,7 @@ mod namespace;
 mod observe;
 mod options;
 mod order;
+mod ownership;
 mod plan;
 mod planner;
 mod power;

@@ -14,6 +14,7 @@ use crate::{
     json::{list, text},
     namespace::{Places, namespace_key},
     options::PlanRequest,
+    ownership,
     progress::Progress,
     survey::Survey,
     target::{Target, TargetError},
@@ -117,29 +118,41 @@ pub async fn observe(target: &dyn Target, needs: &Needs, progress: &dyn Progress
             single.extend(keys);
         }
     }
-    let mut reads = stream::iter(single)
-        .map(|key| async move {
-            let seen = match target.get(&key).await {
-                Ok(Some(object)) => Seen::Present(object),
-                Ok(None) | Err(TargetError::NotFound(_)) => Seen::Absent,
-                Err(TargetError::Unreachable(reason) | TargetError::Ambiguous(reason)) => {
-                    return Err(RestoreError::Observe { source: TargetError::Unreachable(reason) });
-                }
-                Err(error) => Seen::Unreadable(error.to_string()),
-            };
-            Ok((key, seen))
-        })
-        .buffer_unordered(CONCURRENCY);
+    let mut reads = stream::iter(single).map(|key| look(target, key)).buffer_unordered(CONCURRENCY);
     while let Some(read) = reads.next().await {
         let (key, seen) = read?;
         view.objects.insert(key, seen);
         progress.tick();
     }
     drop(reads);
+    read_owners(target, &mut view).await?;
     if needs.identities {
         read_identities(target, &mut view).await;
     }
     Ok(view)
+}
+
+async fn look(target: &dyn Target, key: ObjectKey) -> Result<(ObjectKey, Seen), RestoreError> {
+    let seen = match target.get(&key).await {
+        Ok(Some(object)) => Seen::Present(object),
+        Ok(None) | Err(TargetError::NotFound(_)) => Seen::Absent,
+        Err(TargetError::Unreachable(reason) | TargetError::Ambiguous(reason)) => {
+            return Err(RestoreError::Observe { source: TargetError::Unreachable(reason) });
+        }
+        Err(error) => Seen::Unreadable(error.to_string()),
+    };
+    Ok((key, seen))
+}
+
+/// Looks for the owners of what was found: an object whose owners are gone is about to be deleted.
+async fn read_owners(target: &dyn Target, view: &mut TargetView) -> Result<(), RestoreError> {
+    let missing = ownership::unseen(view);
+    let mut reads = stream::iter(missing).map(|key| look(target, key)).buffer_unordered(CONCURRENCY);
+    while let Some(read) = reads.next().await {
+        let (key, seen) = read?;
+        view.objects.insert(key, seen);
+    }
+    Ok(())
 }
 
 async fn read_identities(target: &dyn Target, view: &mut TargetView) {

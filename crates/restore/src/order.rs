@@ -15,6 +15,8 @@ pub(crate) fn arrange(steps: &mut [Step]) {
         let object = wave(&step.key.group, &step.key.kind);
         let owner = step.owner.as_ref().map_or(0, |owner| wave(&owner.group, &owner.kind));
         step.wave = match step.action {
+            // Before anything else: the garbage collector may come at any moment.
+            Action::ReleaseOwner => 0,
             // Before the machine, and before the claim, that they make room for.
             Action::Stop => object - 1,
             Action::ReleaseVolume => owner - 1,

@@ -31,6 +31,7 @@ mod existing;
 mod missing;
 mod object;
 mod owners;
+mod releases;
 mod storage;
 #[cfg(test)]
 mod tests;
@@ -55,9 +56,11 @@ pub fn plan(
     for (key, candidate) in &survey.candidates {
         draft.object(key, candidate)?;
     }
+    draft.uncaptured_disks();
     draft.namespaces()?;
     draft.missing();
     draft.collisions();
+    draft.releases();
     draft.owners();
     draft.duplicates();
     draft.warnings();

@@ -12,7 +12,7 @@ use vmrewind_testkit::build::{Build, namespace};
 
 use crate::{
     Action, PlanRequest, RefusalKind, RestoreError, RestorePlan, Seen, Selection, ServedKind, Step, TargetView, World,
-    identity, needs, plan,
+    identity, needs, ownership, plan,
 };
 
 /// What was captured, what is live, and what is asked for.
@@ -86,14 +86,17 @@ impl Scene {
             .live
             .iter()
             .flat_map(|object| graph::key(object).map_or_else(Vec::new, |key| identity::in_use(&key, object)));
-        Ok(TargetView {
+        let mut view = TargetView {
             cluster: "cluster-1".to_owned(),
             server: "v1.36.3".to_owned(),
             objects: needs.keys.into_iter().map(seen).collect(),
             kinds: served().into_iter().filter(|kind| !self.unserved.contains(&kind.kind.as_str())).collect(),
             identities: identities.collect(),
             identities_unread: None,
-        })
+        };
+        let owners = ownership::unseen(&view);
+        view.objects.extend(owners.into_iter().map(seen));
+        Ok(view)
     }
 
     pub(crate) fn try_plan(&self) -> Result<RestorePlan, RestoreError> {

@@ -144,6 +144,9 @@ async fn undo_step(step: &Step, run: &Run<'_>, journal: &Journal) -> Result<Take
 async fn back(step: &Step, run: &Run<'_>, journal: &Journal, live: &Value) -> Result<Taken, RestoreError> {
     let previous = journal.previous(step.id);
     match (step.action, previous) {
+        (Action::ReleaseOwner, _) => {
+            Ok(Taken::Undone("not put back: with an owner that is gone it would be deleted".to_owned()))
+        }
         (Action::Start, _) => Ok(Taken::Undone("it is stopped with its power state".to_owned())),
         (Action::Power, _) => {
             let mut off = live.clone();

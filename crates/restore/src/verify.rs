@@ -11,10 +11,13 @@ use vmrewind_model::ObjectKey;
 use crate::{
     error::RestoreError,
     execute::Run,
-    json::{list, uid},
+    json::{is_deleting, list, uid},
     key_text,
+    ownership::{is_gone, owner_key},
     plan::{Action, RestorePlan, Step},
     realise::realise,
+    target::TargetError,
+    view::ServedKind,
 };
 
 /// Reads at the same time.
@@ -67,12 +70,20 @@ pub async fn verify(plan: &RestorePlan, run: &Run<'_>) -> Result<Verification, R
     };
     let steps: Vec<&Step> = plan.steps.iter().filter(there).collect();
     run.progress.begin("verify", steps.len());
-    let objects =
-        stream::iter(steps.into_iter().map(|step| check(plan, step, run))).buffered(CONCURRENCY).try_collect().await?;
+    let kinds = run.target.kinds().await.map_err(|source| RestoreError::Observe { source })?;
+    let objects = stream::iter(steps.into_iter().map(|step| check(plan, step, run, &kinds)))
+        .buffered(CONCURRENCY)
+        .try_collect()
+        .await?;
     Ok(Verification { objects })
 }
 
-async fn check(plan: &RestorePlan, step: &Step, run: &Run<'_>) -> Result<ObjectCheck, RestoreError> {
+async fn check(
+    plan: &RestorePlan,
+    step: &Step,
+    run: &Run<'_>,
+    kinds: &[ServedKind],
+) -> Result<ObjectCheck, RestoreError> {
     let read = run.target.get(&step.key).await;
     let live = read.map_err(|source| RestoreError::target("read", &step.key, source))?;
     let mut check = ObjectCheck { key: step.key.clone(), action: step.action, differs: Vec::new(), added: Vec::new() };
@@ -102,8 +113,35 @@ async fn check(plan: &RestorePlan, step: &Step, run: &Run<'_>) -> Result<ObjectC
             check.differs.push("metadata.ownerReferences".to_owned());
         }
     }
+    if is_deleting(&live) {
+        check.differs.push("metadata.deletionTimestamp".to_owned());
+    }
+    let path = "metadata.ownerReferences";
+    if !check.differs.iter().any(|differs| differs == path) && has_dead_owner(run, kinds, &step.key, &live).await? {
+        check.differs.push(path.to_owned());
+    }
     run.progress.tick();
     Ok(check)
+}
+
+/// Tells whether an owner of an object is gone: the garbage collector would delete the object.
+async fn has_dead_owner(
+    run: &Run<'_>,
+    kinds: &[ServedKind],
+    key: &ObjectKey,
+    live: &Value,
+) -> Result<bool, RestoreError> {
+    for reference in list(live, "metadata.ownerReferences") {
+        let Some(owner_key) = owner_key(kinds, &key.namespace, reference) else { continue };
+        match run.target.get(&owner_key).await {
+            Ok(owner) if is_gone(reference, owner.as_ref()) => return Ok(true),
+            Err(TargetError::NotFound(_)) => return Ok(true),
+            // An owner that may not be read: the plan has warned of it.
+            Ok(_) | Err(TargetError::Forbidden(_)) => {}
+            Err(source) => return Err(RestoreError::target("read", &owner_key, source)),
+        }
+    }
+    Ok(false)
 }
 
 /// Returns the object as it is when the plan is done: with its power state.

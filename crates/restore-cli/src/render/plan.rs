@@ -106,7 +106,12 @@ fn steps(out: &mut dyn Write, plan: &RestorePlan, rules: bool) -> io::Result<()>
     for step in &plan.steps {
         let style = match step.action {
             Action::Create | Action::Start | Action::Power => style::GOOD,
-            Action::Replace | Action::Recreate | Action::Stop | Action::ReleaseVolume | Action::PatchOwner => {
+            Action::Replace
+        | Action::Recreate
+        | Action::ReleaseOwner
+        | Action::Stop
+        | Action::ReleaseVolume
+        | Action::PatchOwner => {
                 style::WARN
             }
             Action::Refuse => style::BAD,

@@ -12,8 +12,9 @@ use super::{ATTEMPTS, Executor, drifted};
 use crate::{
     error::RestoreError,
     journal::Progressed,
-    json::{list, text, uid},
+    json::{group_of, is_deleting, list, text, uid},
     mutation::Mutation,
+    ownership::is_gone,
     plan::Step,
     power,
     target::{Target, TargetError, Write},
@@ -58,6 +59,38 @@ impl Executor<'_, '_> {
                 }
                 Ok(Some(json!({"spec": {"claimRef": {"apiVersion": "v1", "kind": "PersistentVolumeClaim",
                     "namespace": claim.namespace, "name": claim.name, "uid": null, "resourceVersion": null}}})))
+            })
+            .await?;
+        self.done(step, &live, Vec::new())
+    }
+
+    /// Removes the references to an owner that is gone. The write needs the version that was read, so that it cannot
+    /// hide that the garbage collector was faster.
+    pub(super) async fn release_owner(&mut self, step: &Step) -> Result<(), RestoreError> {
+        let Some(owner_key) = step.owner.clone() else {
+            return Err(RestoreError::Bug(format!("step {} names no owner", step.id)));
+        };
+        let owner = self.read(&owner_key).await?;
+        let planned = step.live.as_ref().map(|live| live.uid.clone());
+        let key = step.key.clone();
+        let dead = |reference: &Value| {
+            group_of(text(reference, "apiVersion")) == owner_key.group
+                && text(reference, "kind") == owner_key.kind
+                && text(reference, "name") == owner_key.name
+                && is_gone(reference, owner.as_ref())
+        };
+        let live = self
+            .change(step, |object| {
+                if planned.as_deref() != Some(uid(object)) {
+                    return Err(drifted(&key, "another object is in its place"));
+                }
+                if is_deleting(object) {
+                    return Err(drifted(&key, "it is being deleted"));
+                }
+                let references = list(object, "metadata.ownerReferences");
+                let rest: Vec<Value> = references.iter().filter(|reference| !dead(reference)).cloned().collect();
+                let changed = rest.len() != references.len();
+                Ok(changed.then(|| json!({"metadata": {"ownerReferences": rest}})))
             })
             .await?;
         self.done(step, &live, Vec::new())

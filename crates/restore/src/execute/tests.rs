@@ -18,6 +18,7 @@ use crate::{
     undo,
 };
 
+mod collected;
 mod faults;
 mod undoing;
 

@@ -85,7 +85,10 @@ impl RestorePlan {
         if self.archive != now.archive {
             changes.push("the archive yields another state".to_owned());
         }
-        let name = |step: &Step| (step.key.clone(), step.action.of_object(), step.owner.clone());
+        let name = |step: &Step| {
+            let releases = step.action == crate::Action::ReleaseOwner;
+            (step.key.clone(), step.action.of_object(), releases, step.owner.clone())
+        };
         let before: BTreeMap<_, &Step> = self.steps.iter().map(|step| (name(step), step)).collect();
         let after: BTreeMap<_, &Step> = now.steps.iter().map(|step| (name(step), step)).collect();
         for (name, step) in &before {

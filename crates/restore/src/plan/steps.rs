@@ -26,6 +26,8 @@ pub enum Action {
     Skip,
     /// Nothing can be done until the user decides: see `refusals`.
     Refuse,
+    /// Remove references to an owner that is gone, so that the garbage collector does not delete the object.
+    ReleaseOwner,
     /// Stop a running machine and wait until it is gone.
     Stop,
     /// Remove uid and version from the claim reference of a persistent volume, so that it can be bound again.
@@ -42,7 +44,10 @@ impl Action {
     /// Tells whether it is about the object itself: each object has exactly one such step.
     #[must_use]
     pub fn of_object(self) -> bool {
-        !matches!(self, Self::Stop | Self::ReleaseVolume | Self::PatchOwner | Self::Power | Self::Start)
+        !matches!(
+            self,
+            Self::ReleaseOwner | Self::Stop | Self::ReleaseVolume | Self::PatchOwner | Self::Power | Self::Start
+        )
     }
 
     /// Tells whether it writes to the target.
@@ -62,6 +67,7 @@ impl Action {
             Self::Keep => "keep",
             Self::Skip => "skip",
             Self::Refuse => "refuse",
+            Self::ReleaseOwner => "release-owner",
             Self::Stop => "stop",
             Self::ReleaseVolume => "release-volume",
             Self::PatchOwner => "patch-owner",
@@ -96,7 +102,7 @@ pub struct Step {
     /// The live object that the step relies on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub live: Option<LiveRef>,
-    /// The owner that `patch-owner` adds.
+    /// The owner that `patch-owner` adds, and that `release-owner` removes.
     #[serde(default, with = "key_text::option", skip_serializing_if = "Option::is_none")]
     pub owner: Option<ObjectKey>,
     /// Rules that were applied to the captured object.

@@ -6,7 +6,7 @@ use vmrewind_model::ObjectKey;
 
 use super::Draft;
 use crate::{
-    json::{group_of, list, text},
+    json::{group_of, list, text, uid},
     plan::{Action, Step},
 };
 
@@ -53,16 +53,19 @@ impl Draft<'_> {
         match object.action {
             Action::Create | Action::Recreate => there,
             Action::Unchanged | Action::Keep | Action::Replace => {
-                let owned = self.view.live(&object.key).is_some_and(|live| {
-                    list(live, "metadata.ownerReferences")
-                        .iter()
-                        .any(|reference| text(reference, "name") == owner.key.name)
+                // Another object may have had the owner's name.
+                let alive = self.view.live(&owner.key).map(uid);
+                let owned = alive.is_some_and(|alive| {
+                    let live = self.view.live(&object.key);
+                    let references = live.map_or(&[][..], |live| list(live, "metadata.ownerReferences"));
+                    references.iter().any(|reference| text(reference, "uid") == alive)
                 });
                 let adopted = matches!(object.key.kind.as_str(), "PersistentVolumeClaim" | "DataVolume");
                 there && !owned && !adopted
             }
             Action::Skip
             | Action::Refuse
+            | Action::ReleaseOwner
             | Action::Stop
             | Action::ReleaseVolume
             | Action::PatchOwner

@@ -98,6 +98,23 @@ impl Fake {
         self.state().objects.remove(key);
     }
 
+    /// Plays the garbage collector: deletes what has owners that are all gone, and names it.
+    pub(crate) fn collect(&self) -> Vec<String> {
+        let mut state = self.state();
+        let uids: Vec<Value> = state.objects.values().map(|object| object["metadata"]["uid"].clone()).collect();
+        let gone: Vec<ObjectKey> = state
+            .objects
+            .iter()
+            .filter(|(_, object)| {
+                let owners = object["metadata"]["ownerReferences"].as_array().map_or(&[][..], Vec::as_slice);
+                !owners.is_empty() && owners.iter().all(|owner| !uids.contains(&owner["uid"]))
+            })
+            .map(|(key, _)| key.clone())
+            .collect();
+        gone.iter().for_each(|key| drop(state.objects.remove(key)));
+        gone.iter().map(ToString::to_string).collect()
+    }
+
     fn write(
         &self,
         verb: &str,

@@ -96,7 +96,10 @@ proptest! {
         let needs = needs(&scene.world, &scene.request).expect("needs");
         let view = scene.view().expect("a view");
         let looked_for: Vec<_> = view.objects.keys().cloned().collect();
-        prop_assert_eq!(looked_for, needs.keys.into_iter().collect::<Vec<_>>());
+        let mut named = view.clone();
+        named.objects.retain(|key, _| needs.keys.contains(key));
+        let expected: std::collections::BTreeSet<_> = needs.keys.into_iter().chain(crate::ownership::unseen(&named)).collect();
+        prop_assert_eq!(looked_for, expected.into_iter().collect::<Vec<_>>());
         let absent = TargetView { objects: view.objects.keys().map(|key| (key.clone(), Seen::Absent)).collect(), ..view };
         prop_assert!(plan(&scene.world, &scene.request, &absent, Timestamp::MIN).is_ok());
     }
