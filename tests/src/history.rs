@@ -191,8 +191,14 @@ pub async fn assert_complete(tool: &Tool, journal: &Journal) -> anyhow::Result<H
             return Ok(history);
         }
         if tokio::time::Instant::now() > deadline {
+            let mut kinds = BTreeMap::<&str, usize>::new();
+            for version in &lacking {
+                *kinds.entry(&version.kind).or_default() += 1;
+            }
+            let gaps: Vec<&Value> = history.gaps().map(|line| &line.gap).take(5).collect();
             bail!(
-                "of {} versions {} are lacking, for example {:?}; of {} deletions {} are lacking, for example {:?}",
+                "of {} versions {} are lacking ({kinds:?}), for example {:?}; of {} deletions {} are lacking, for example \
+                 {:?}; the first gaps: {gaps:?}",
                 expected.len(),
                 lacking.len(),
                 lacking.first(),

@@ -15,6 +15,9 @@ use crate::{Tool, Watcher, WatcherOptions};
 /// about instants that have only just passed.
 const QUICK: [&str; 2] = ["--watch-timeout=3s", "--heartbeat=1s"];
 
+/// Environment variable that, set, leaves archives and logs of scenarios behind, below the directory for temporary files.
+const KEEP: &str = "VMREWIND_KEEP_SITES";
+
 /// A place for an archive, beside a bench. Dropping it removes the archive.
 #[derive(Debug)]
 pub struct Site {
@@ -38,7 +41,8 @@ impl Site {
     /// # Errors
     /// As [`Self::new`].
     pub fn with_kubeconfig(bench: &Bench, kubeconfig: &Path) -> anyhow::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("vmrewind-site-").tempdir()?;
+        let mut folder = tempfile::Builder::new().prefix("vmrewind-site-").tempdir()?;
+        folder.disable_cleanup(std::env::var_os(KEEP).is_some());
         let tool = Tool::new(&bench.plane.kubeconfig(), &folder.path().join("archive"), folder.path())?;
         Ok(Self { folder, kubeconfig: kubeconfig.to_owned(), tool })
     }

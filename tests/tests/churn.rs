@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use vmrewind_testkit::actors::Kind;
 use vmrewind_testkit::bench::shapes::{self, FAST, KEEP};
 use vmrewind_testkit::bench::{Bench, BenchOptions, ObjectName, run, vm};
-use vmrewind_tests::{Chance, SEED, Site, agree_with_python_reader, assert_complete, scope};
+use vmrewind_tests::{Chance, History, SEED, Site, agree_with_python_reader, assert_complete, scope};
 
 const MACHINES: usize = 300;
 const KILLS: usize = 10;
@@ -97,7 +97,12 @@ async fn churn(bench: &Bench, machines: &[Machine]) -> anyhow::Result<()> {
 }
 
 /// Kills the watcher whenever the number of acknowledged versions passes one of the marks, and starts it again.
-async fn torment(bench: &Bench, site: &Site, marks: &BTreeSet<usize>, over: &AtomicBool) -> anyhow::Result<usize> {
+async fn torment(
+    bench: &Bench,
+    site: &Site,
+    marks: &BTreeSet<usize>,
+    over: &AtomicBool,
+) -> anyhow::Result<(usize, History)> {
     let mut watcher = site.watcher()?;
     let mut kills = 0;
     for mark in marks {
@@ -113,9 +118,10 @@ async fn torment(bench: &Bench, site: &Site, marks: &BTreeSet<usize>, over: &Ato
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let watcher = watcher.ready().await?;
-    assert_complete(&site.tool, bench.journal()).await?;
+    // Controllers write until they have settled, and the watcher follows them until everything is there.
+    let history = assert_complete(&site.tool, bench.journal()).await?;
     watcher.stop().await?;
-    Ok(kills)
+    Ok((kills, history))
 }
 
 #[test]
@@ -142,9 +148,8 @@ fn every_acknowledged_write_is_in_the_archive_once_although_the_watcher_was_kill
             over.store(true, Ordering::Relaxed);
             outcome
         };
-        let ((), kills) = tokio::try_join!(churning, torment(&bench, &site, &marks, &over))?;
+        let ((), (kills, history)) = tokio::try_join!(churning, torment(&bench, &site, &marks, &over))?;
         assert_eq!(kills, KILLS);
-        let history = assert_complete(&site.tool, bench.journal()).await?;
         assert_eq!(history.gaps().count(), 0, "no gap: {:?}", history.gaps().next());
         let machines_seen = history.lines.iter().filter(|line| line.kind.as_deref() == Some("VirtualMachine"));
         let names: BTreeSet<_> = machines_seen.filter_map(|line| line.name.clone()).collect();

@@ -32,7 +32,7 @@ fn a_deleted_machine_comes_back_onto_its_own_disk_as_it_was_captured() {
         bench.delete(&objects[1]).await?;
         bench.wait_gone(&objects[0]).await?;
         recorded(bench, &site, &objects[..2]).await?;
-        site.tool.ok(&["restore", "vm/db", "-n", ns, "--at", "before-delete", "--yes"]).await?;
+        site.tool.ok(&["restore", "vm/db", "-n", ns, "--at", "before-delete", "--allow-late", "--yes"]).await?;
 
         let back = bench.wait_running(ns, "db").await?;
         assert_ne!(back["metadata"]["uid"], machine["metadata"]["uid"], "it is a new incarnation");
@@ -68,7 +68,20 @@ fn a_disk_whose_volume_was_retained_is_bound_again_and_its_data_volume_adopted_w
         bench.delete(&objects[1]).await?;
         bench.wait_gone(&objects[2]).await?;
         recorded(bench, &site, &objects).await?;
-        site.tool.ok(&["restore", "vm/db", "-n", ns, "--at", "before-delete", "--volumes", "rebind", "--yes"]).await?;
+        site.tool
+            .ok(&[
+                "restore",
+                "vm/db",
+                "-n",
+                ns,
+                "--at",
+                "before-delete",
+                "--allow-late",
+                "--volumes",
+                "rebind",
+                "--yes",
+            ])
+            .await?;
 
         let back = bench.wait_running(ns, "db").await?;
         assert_eq!(essence(&back), essence(&machine));
@@ -111,12 +124,24 @@ fn a_machine_with_one_of_everything_comes_back_with_its_revisions_and_the_state_
         bench.wait_gone(&named(Kind::Claim, ns, "db-root")).await?;
         recorded(bench, &site, &[vm(ns, "db"), core("Secret", ns, "db-keys")]).await?;
         // The template disk and the TPM's state are gone; the disk on a plain claim is alive.
-        let answer = site.tool.run(&["restore", "vm/db", "-n", ns, "--at", "before-delete", "--yes"]).await?;
+        let answer =
+            site.tool.run(&["restore", "vm/db", "-n", ns, "--at", "before-delete", "--allow-late", "--yes"]).await?;
         assert_eq!(answer.code, 1, "{}\n{}", answer.stdout, answer.stderr);
         let volumes = "reimport,db-data=keep,db/persistent-state=blank";
         let answer = site
             .tool
-            .run(&["restore", "vm/db", "-n", ns, "--at", "before-delete", "--volumes", volumes, "--yes"])
+            .run(&[
+                "restore",
+                "vm/db",
+                "-n",
+                ns,
+                "--at",
+                "before-delete",
+                "--allow-late",
+                "--volumes",
+                volumes,
+                "--yes",
+            ])
             .await?;
         let answer = answer.expect(0)?;
         let back = bench.wait_running(ns, "db").await?;

@@ -23,7 +23,7 @@ fn a_machine_whose_disk_is_gone_is_refused_until_somebody_asks_for_a_new_import(
         bench.wait_gone(&claim).await?;
         recorded(bench, &site, &[target, claim]).await?;
 
-        let restore = ["restore", "vm/web", "-n", ns, "--at", "before-delete", "--yes"];
+        let restore = ["restore", "vm/web", "-n", ns, "--at", "before-delete", "--allow-late", "--yes"];
         let refused = site.tool.run(&restore).await?.expect(1)?;
         let said = format!("{}{}", refused.stdout, refused.stderr);
         assert!(said.contains("web-root"), "it names the volume: {said}");
