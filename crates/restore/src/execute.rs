@@ -22,6 +22,7 @@ use crate::{
     world::World,
 };
 
+mod ground;
 mod objects;
 mod repairs;
 #[cfg(test)]
@@ -95,7 +96,16 @@ pub async fn resume(run: &Run<'_>, journal: &mut Journal) -> Result<Outcome, Res
     plan.check_refusals()?;
     let (cluster, _) = run.target.identity().await.map_err(|source| RestoreError::Observe { source })?;
     check_cluster(&plan, &cluster)?;
+    if plan.writes().any(|step| journal.progressed(step.id) == Progressed::Undone) {
+        return Err(taken_back());
+    }
+    // Between the cut and now anything may have happened.
+    ground::check_kept(&plan, run, journal).await?;
     carry_out(&plan, run, journal).await
+}
+
+fn taken_back() -> RestoreError {
+    RestoreError::invalid("this execution was taken back already", "Make a new plan.")
 }
 
 pub(crate) fn check_cluster(plan: &RestorePlan, found: &str) -> Result<(), RestoreError> {
@@ -121,8 +131,7 @@ async fn carry_out(plan: &RestorePlan, run: &Run<'_>, journal: &mut Journal) -> 
                 continue;
             }
             Progressed::Undone => {
-                let message = "this execution was taken back already".to_owned();
-                return Err(RestoreError::Invalid { message, hint: "Make a new plan.".to_owned() });
+                return Err(taken_back());
             }
             Progressed::Open | Progressed::Begun => {}
         }
@@ -157,6 +166,9 @@ const ATTEMPTS: u32 = 5;
 
 impl Executor<'_, '_> {
     async fn step(&mut self, step: &Step) -> Result<(), RestoreError> {
+        if ground::starts(step) {
+            ground::check_disks(self.plan, self.run, self.journal, step).await?;
+        }
         match step.action {
             Action::Create => self.create(step).await,
             Action::Replace => self.replace(step).await,

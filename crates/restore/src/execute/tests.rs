@@ -20,6 +20,7 @@ use crate::{
 
 mod collected;
 mod faults;
+mod ground;
 mod undoing;
 
 fn disk_machine() -> Vec<Build> {
