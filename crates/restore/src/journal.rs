@@ -127,8 +127,8 @@ impl Journal {
             created: now,
             plan: plan.clone(),
         };
+        lock(&file, path)?;
         let mut journal = Self { path: path.to_owned(), file, header, entries: Vec::new() };
-        journal.lock()?;
         let line = serde_json::to_string(&journal.header).map_err(|error| RestoreError::Bug(error.to_string()))?;
         journal.write(&line)?;
         // The name must survive a crash as well.
@@ -146,6 +146,8 @@ impl Journal {
         let at = |source| RestoreError::File { path: path.to_owned(), source };
         let bad = |reason: String| RestoreError::Format { path: path.to_owned(), reason };
         let file = fs::OpenOptions::new().append(true).read(true).open(path).map_err(at)?;
+        // Before it is read: what another process writes must not be cut off.
+        lock(&file, path)?;
         let text = fs::read(path).map_err(at)?;
         let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
         let text = std::str::from_utf8(&text[..whole]).map_err(|error| bad(error.to_string()))?;
@@ -162,7 +164,6 @@ impl Journal {
             |(number, line)| serde_json::from_str(line).map_err(|_| bad(format!("line {} is no entry", number + 2)));
         let entries = lines.enumerate().map(entry).collect::<Result<Vec<Entry>, _>>()?;
         let journal = Self { path: path.to_owned(), file, header, entries };
-        journal.lock()?;
         let length = u64::try_from(whole).map_err(|_| bad("it is too long".to_owned()))?;
         journal.file.set_len(length).map_err(at)?;
         Ok(journal)
@@ -230,14 +231,14 @@ impl Journal {
         let at = |source| RestoreError::File { path: self.path.clone(), source };
         self.file.write_all(format!("{line}\n").as_bytes()).and_then(|()| self.file.sync_data()).map_err(at)
     }
+}
 
-    fn lock(&self) -> Result<(), RestoreError> {
-        self.file.try_lock().map_err(|error| {
-            let source = match error {
-                fs::TryLockError::Error(source) => source,
-                fs::TryLockError::WouldBlock => std::io::Error::other("another process is working with this journal"),
-            };
-            RestoreError::File { path: self.path.clone(), source }
-        })
-    }
+fn lock(file: &File, path: &Path) -> Result<(), RestoreError> {
+    file.try_lock().map_err(|error| {
+        let source = match error {
+            fs::TryLockError::Error(source) => source,
+            fs::TryLockError::WouldBlock => std::io::Error::other("another process is working with this journal"),
+        };
+        RestoreError::File { path: path.to_owned(), source }
+    })
 }

@@ -66,3 +66,16 @@ fn damage_in_the_middle_is_named_not_skipped() {
     fs::write(&path, "{}\n").expect("another file");
     assert!(Journal::open(&path).is_err());
 }
+
+#[test]
+fn what_another_process_is_writing_is_not_judged_before_it_has_finished() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("journal");
+    let busy = Journal::create(&path, &plan(), Timestamp::MIN).expect("created");
+    let whole = fs::read(&path).expect("read");
+    fs::write(&path, "half a line\n").expect("half written");
+    assert!(matches!(Journal::open(&path), Err(RestoreError::File { .. })), "it is not read while it is written");
+    fs::write(&path, whole).expect("written");
+    drop(busy);
+    assert!(Journal::open(&path).is_ok());
+}
