@@ -4,7 +4,7 @@
 //!
 //! Does not: draw random numbers, or look for collisions anywhere but in what it is given.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use vmrewind_graph::mutate;
@@ -56,7 +56,7 @@ pub(crate) fn decide(
             Choice::Value(value) => Some(checked_mac(value)?),
             // An interface without an address gets one from the platform at every start, and goes on doing so.
             Choice::Regenerate if mac.is_some() => {
-                Some(taken.fresh(IdentityField::Mac, |attempt| one.derived_mac(name, attempt)))
+                Some(taken.fresh(to, IdentityField::Mac, |attempt| one.derived_mac(name, attempt)))
             }
             Choice::Clear => None,
             Choice::Keep | Choice::Regenerate => mac.clone(),
@@ -73,7 +73,7 @@ pub(crate) fn decide(
     let after = match one.choice(&mutations.serial, None) {
         Choice::Value(value) => Some(value.to_owned()),
         Choice::Regenerate if serial.is_some() => {
-            Some(taken.fresh(IdentityField::Serial, |attempt| one.derived_uuid("serial", attempt)))
+            Some(taken.fresh(to, IdentityField::Serial, |attempt| one.derived_uuid("serial", attempt)))
         }
         Choice::Clear => None,
         Choice::Keep | Choice::Regenerate => serial.clone(),
@@ -93,7 +93,7 @@ pub(crate) fn decide(
     let after = match one.choice(&mutations.firmware_uuid, None) {
         Choice::Value(value) => Some(checked_uuid(value)?),
         Choice::Regenerate if seen.is_some() => {
-            Some(taken.fresh(IdentityField::FirmwareUuid, |attempt| one.derived_uuid("uuid", attempt)))
+            Some(taken.fresh(to, IdentityField::FirmwareUuid, |attempt| one.derived_uuid("uuid", attempt)))
         }
         Choice::Clear => None,
         Choice::Keep | Choice::Regenerate => seen.clone(),
@@ -172,18 +172,31 @@ impl Machine<'_> {
 
 /// Identities that must not be used again.
 #[derive(Debug, Default)]
-pub(crate) struct Taken(BTreeSet<(IdentityField, String)>);
+pub(crate) struct Taken(BTreeMap<(IdentityField, String), BTreeSet<(String, String)>>);
 
 impl Taken {
     pub(crate) fn new(view: &TargetView) -> Self {
-        Self(view.identities.iter().map(|one| (one.field, one.value.clone())).collect())
+        let mut taken = Self::default();
+        for one in &view.identities {
+            taken.take(one.field, one.value.clone(), &one.holder);
+        }
+        taken
     }
 
-    /// Returns the first derived value that nobody has, and takes it.
-    fn fresh(&mut self, field: IdentityField, derive: impl Fn(u32) -> String) -> String {
-        let free = (0..1000).map(&derive).find(|value| !self.0.contains(&(field, normal(field, value))));
+    fn take(&mut self, field: IdentityField, value: String, holder: &ObjectKey) {
+        let machine = (holder.namespace.clone(), holder.name.clone());
+        self.0.entry((field, value)).or_default().insert(machine);
+    }
+
+    /// Returns the first derived value that no other machine has, and takes it. What the machine in the target has
+    /// already is its own, so that a copy that is repeated equals the first.
+    fn fresh(&mut self, to: &ObjectKey, field: IdentityField, derive: impl Fn(u32) -> String) -> String {
+        let own = |holders: &BTreeSet<(String, String)>| {
+            holders.iter().all(|(namespace, name)| (namespace, name) == (&to.namespace, &to.name))
+        };
+        let free = (0..1000).map(&derive).find(|value| self.0.get(&(field, normal(field, value))).is_none_or(own));
         let value = free.unwrap_or_else(|| derive(1000));
-        self.0.insert((field, normal(field, &value)));
+        self.take(field, normal(field, &value), to);
         value
     }
 }

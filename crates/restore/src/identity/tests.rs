@@ -52,7 +52,8 @@ fn a_regenerated_address_avoids_those_in_use() {
     let mutations = Mutations::default();
     let first = decided("dr", &vm(), &mutations);
     let mac = after(&first, IdentityField::Mac)[0].to_owned();
-    let mut taken = Taken(BTreeSet::from([(IdentityField::Mac, normal(IdentityField::Mac, &mac.to_uppercase()))]));
+    let mut taken = Taken::default();
+    taken.take(IdentityField::Mac, normal(IdentityField::Mac, &mac.to_uppercase()), &key("elsewhere"));
     let second = decide(&key("prod"), &key("dr"), &vm(), &mutations, &mut taken).expect("valid");
     assert_ne!(after(&second, IdentityField::Mac)[0], mac);
 }
@@ -109,4 +110,16 @@ fn collisions_are_found_whatever_the_case_and_the_separators() {
     view.identities.extend(in_use(&own, &live));
     find_collisions(&mut rows, &view);
     assert_eq!(rows[0].also_used_by, [holder], "but not its own instance");
+}
+
+#[test]
+fn a_copy_that_is_repeated_has_the_identities_that_it_has_already() {
+    let mutations = Mutations::default();
+    let first = decided("dr", &vm(), &mutations);
+    let mut taken = Taken::default();
+    for row in &first.rows {
+        taken.take(row.field, normal(row.field, &row.after), &row.vm);
+    }
+    let again = decide(&key("prod"), &key("dr"), &vm(), &mutations, &mut taken).expect("valid");
+    assert_eq!(again.rows, first.rows);
 }
