@@ -8,6 +8,9 @@ use vmrewind_model::{Change, Record, ResumeEntry, Timestamp};
 
 /// What a record costs beside its object.
 const RECORD_BYTES: usize = 300;
+/// A segment is never asked to hold more than this before compression, whatever the settings say; the archive's own
+/// limit lies above it.
+const MOST: usize = 56 << 20;
 
 /// When batches are cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,21 +81,27 @@ impl Batcher {
         }
     }
 
-    /// Takes records that belong into one segment. True if the batch is now to be sealed.
+    /// Takes the records of one step. True if the batch is now to be sealed.
+    ///
+    /// More than a segment can hold is cut between records. The parts before the last one say nothing of resources:
+    /// what is known of them holds only once all of the step's records are stored.
     pub fn push(&mut self, records: Vec<Record>, now: Timestamp) -> bool {
-        if records.is_empty() {
-            return false;
+        for record in records {
+            let bytes = size(&record);
+            if self.is_full() || (!self.is_empty() && self.open.raw + bytes > MOST) {
+                self.seal(Vec::new(), false);
+            }
+            self.open.raw += bytes;
+            self.waiting += bytes;
+            self.since.get_or_insert(now);
+            self.open.records.push(record);
         }
-        let bytes: usize = records.iter().map(size).sum();
-        self.open.raw += bytes;
-        self.waiting += bytes;
-        self.since.get_or_insert(now);
-        self.open.records.extend(records);
         self.is_full()
     }
 
     fn is_full(&self) -> bool {
-        self.open.raw >= self.limits.raw || self.open.raw / 1024 * self.per_kib >= self.limits.compressed
+        !self.is_empty()
+            && (self.open.raw >= self.limits.raw || self.open.raw / 1024 * self.per_kib >= self.limits.compressed)
     }
 
     /// When the open batch is to be sealed. While a segment is being stored it grows on, up to its size.
@@ -182,7 +191,12 @@ fn size(record: &Record) -> usize {
         | Change::Gap(_)
         | Change::Heartbeat => 0,
     };
-    object + RECORD_BYTES
+    let key = record.change.key().map_or(0, |key| {
+        let object = &key.object;
+        let names = [&object.group, &object.kind, &object.namespace, &object.name, &key.home, &key.uid];
+        names.into_iter().map(String::len).sum()
+    });
+    object + key + RECORD_BYTES
 }
 
 #[cfg(test)]
@@ -256,7 +270,28 @@ mod tests {
     fn a_batch_is_cut_by_its_estimated_compressed_size_too() {
         let mut batcher = Batcher::new(Limits { raw: usize::MAX, compressed: 4096, ..limits() });
         assert!(!batcher.push(records(30), at(0)));
-        assert!(batcher.push(records(60), at(0)), "27000 raw bytes at a ratio of four");
+        assert!(batcher.push(records(25), at(0)), "16500 raw bytes at a ratio of four");
+    }
+
+    #[test]
+    fn a_step_that_is_larger_than_a_segment_is_cut_and_only_its_last_part_says_what_is_known() {
+        let mut batcher = Batcher::new(limits());
+        assert!(!batcher.push(records(25), at(0)));
+        batcher.seal(Vec::new(), true);
+        let mut parts = Vec::new();
+        while let Some(batch) = batcher.take() {
+            parts.push((batch.records.first().map(|record| record.seq.0), batch.records.len(), batch.complete));
+            batcher.stored(0, 0);
+        }
+        assert_eq!(parts, [(Some(1), 10, false), (Some(11), 10, false), (Some(21), 5, true)]);
+        assert_eq!(batcher.waiting(), 0);
+    }
+
+    #[test]
+    fn no_setting_makes_a_batch_larger_than_what_the_archive_takes() {
+        let mut batcher = Batcher::new(Limits { raw: usize::MAX, compressed: usize::MAX, ..limits() });
+        batcher.push(records(MOST as u64 / RECORD_BYTES as u64 + 1), at(0));
+        assert!(batcher.take().is_some_and(|batch| batch.raw <= MOST));
     }
 
     #[test]
@@ -268,7 +303,10 @@ mod tests {
         batcher.seal(Vec::new(), false);
         assert!(batcher.take().is_some());
         batcher.stored(0, 0);
+        assert_eq!(batcher.pressure(), None, "11 of 20 wait");
+        assert!(batcher.take().is_some());
+        batcher.stored(0, 0);
         assert_eq!(batcher.pressure(), Some(false));
-        assert_eq!(batcher.waiting(), 0);
+        assert_eq!(batcher.waiting(), RECORD_BYTES);
     }
 }

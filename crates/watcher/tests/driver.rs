@@ -184,6 +184,25 @@ async fn killed_at_any_moment_it_records_every_version_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_first_list_that_no_segment_can_hold_is_committed_in_parts() {
+    let (server, store) = (FakeApiServer::new(), Store::in_memory());
+    for n in 0..40 {
+        let mut vm = vm(&format!("vm-{n:02}"), "ci", 1);
+        vm["metadata"]["annotations"] = json!({"note": "x".repeat(4_000)});
+        server.put(&vm);
+    }
+    let mut small = settings();
+    small.limits.segment_raw.0 = 32 << 10;
+    start_with(&server, &store, small.clone()).ready().await.kill().await;
+    let archive = Archive::open(store.clone()).await.expect("an archive").with_cpu(Cpu::Inline);
+    let timeline = archive.timeline().await.expect("intact");
+    let most = timeline.segments.iter().map(|segment| segment.records).max();
+    assert!(most < Some(20), "{most:?} records in one segment");
+    start_with(&server, &store, small).ready().await.stop().await;
+    assert_eq!(lines(&store, "VirtualMachine").await.len(), 40, "each once");
+}
+
+#[tokio::test(start_paused = true)]
 async fn of_two_watchers_of_one_archive_the_first_is_fenced_out_and_says_so() {
     let (server, store) = (FakeApiServer::new(), Store::in_memory());
     let first = start(&server, &store).ready().await;
