@@ -219,6 +219,10 @@ impl State {
                 Ok(head) => {
                     let from_seq = (head.rv < edge.1).then_some(edge.0);
                     let known = self.is_old(&key, head.rv);
+                    if known && !self.objects.live.contains_key(&key) {
+                        // Its end has overtaken the answer: what there is now is not known yet.
+                        return;
+                    }
                     if !known {
                         self.observe(out, id, Sight { head, object, how: How::Seen, lo: None, from_seq });
                     }

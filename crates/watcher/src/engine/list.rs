@@ -163,6 +163,11 @@ impl State {
         missing: Vec<ObjectKey>,
         rejected: Vec<Rejected>,
     ) {
+        if why != Relist::Rollback
+            && let Some(detail) = self.went_back(rv, &present)
+        {
+            return self.rolled_back(out, id, detail, None);
+        }
         let Some(resource) = self.resources.get(id) else { return };
         let resumed = resource.rv.unwrap_or(Rv(0));
         let mut walk = Walk {

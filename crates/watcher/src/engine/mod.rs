@@ -123,8 +123,10 @@ pub struct State {
 /// Takes one input and returns what to do. Records among the actions belong into one segment.
 pub fn step(state: &mut State, input: Input, now: Timestamp) -> Vec<Action> {
     let mut out = Out { now, actions: Vec::new() };
-    if state.order.look(now) {
-        state.halt(&mut out, Duration::ZERO);
+    match state.order.look(now) {
+        time::Pace::Steady => {}
+        time::Pace::Paused => state.wake(&mut out),
+        time::Pace::Distrusted => state.halt(&mut out, Duration::ZERO),
     }
     match input {
         Input::Discovered { served, stale } => state.discovered(&mut out, served, &stale),
@@ -203,9 +205,7 @@ impl State {
         }
         let Some(resource) = self.resources.get_mut(id) else { return };
         if resource.audit.ticket == Some(ticket) {
-            if let Ok(object) = result {
-                self.audit_fetched(out, id, object);
-            }
+            self.audit_fetched(out, id, key, result);
         } else if resource.ticket == ticket {
             self.refetch_answered(out, id, key, result);
         }

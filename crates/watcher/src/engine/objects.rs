@@ -198,17 +198,32 @@ impl State {
         }
     }
 
-    /// Records that an object is no longer observed.
+    /// Records that an object is no longer observed. One that is followed by name still exists as it was, so that the
+    /// same version counts again once it is named again.
     pub(super) fn unobserve(&mut self, out: &mut Out, key: &ObjectKey, at: Rv, reason: &str, lo: Option<Timestamp>) {
         let Some(known) = self.objects.live.remove(key) else { return };
         let record_key = RecordKey { home: known.home.to_string(), object: key.clone(), uid: known.uid.to_string() };
         self.record(out, Change::Unobserved { key: record_key, reason: reason.to_owned() }, lo);
-        self.bury(out, key, at.max(known.rv), &known.names);
+        let rv = at.max(known.rv);
+        if (self.rules.edges.by_name)(&key.group, &key.kind) {
+            self.refollow_none(out, rv, &known.names);
+        } else {
+            self.bury(out, key, rv, &known.names);
+        }
     }
 
     fn bury(&mut self, out: &mut Out, key: &ObjectKey, rv: Rv, names: &[ObjectKey]) {
+        self.entomb(out, key, rv);
+        self.refollow_none(out, rv, names);
+    }
+
+    /// From now on nothing up to `rv` says that the object exists.
+    pub(super) fn entomb(&mut self, out: &Out, key: &ObjectKey, rv: Rv) {
         let tomb = Tomb { rv, era: self.order.era, at: out.now };
         self.objects.tombs.insert(key.clone(), tomb);
+    }
+
+    fn refollow_none(&mut self, out: &mut Out, rv: Rv, names: &[ObjectKey]) {
         let nothing: Arc<str> = Arc::default();
         self.refollow(out, names, &[], &nothing, (self.order.last_seq(), rv));
     }

@@ -33,6 +33,9 @@ impl State {
             Change::Deleted { key, rv, .. } => self.replay_end(&mut out, &key.object, *rv, record),
             Change::Unobserved { key, .. } => {
                 self.replay_end(&mut out, &key.object, None, record);
+                if (self.rules.edges.by_name)(&key.object.group, &key.object.kind) {
+                    self.objects.tombs.remove(&key.object);
+                }
                 self.follow.forget_unnamed(&key.object);
             }
             Change::Absent { key, .. } => self.follow_absent(&key.object),

@@ -13,6 +13,20 @@ pub const MAX_AHEAD: Duration = Duration::from_secs(60);
 /// API server's clock has been seen again. Ticks come every second at least.
 pub(super) const MAX_STEP: Duration = Duration::from_secs(60);
 
+/// If two inputs lie further apart, watches may have delivered what happened a while ago: it is not known when.
+pub(super) const MAX_PAUSE: Duration = Duration::from_secs(2);
+
+/// How the time of an input follows on that of the one before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// At once.
+    Steady,
+    /// After a pause: what is received now may have happened in it.
+    Paused,
+    /// From now on times are not trusted.
+    Distrusted,
+}
+
 /// Gives records their place.
 #[derive(Clone, Debug)]
 pub(super) struct Order {
@@ -65,16 +79,16 @@ impl Order {
         self.last_seq
     }
 
-    /// Looks at the time of an input; true if from now on times are not trusted.
-    pub(super) fn look(&mut self, now: Timestamp) -> bool {
-        let jumped = self.last_now.is_some_and(|last| now.since(last) > MAX_STEP);
+    /// Looks at the time of an input.
+    pub(super) fn look(&mut self, now: Timestamp) -> Pace {
+        let pause = self.last_now.map_or(Duration::ZERO, |last| now.since(last));
         self.last_now = Some(now);
-        if jumped && self.trouble.is_none() {
+        if pause > MAX_STEP && self.trouble.is_none() {
             self.trouble =
                 Some("the clock jumped or the process stood still; waiting for the API server's time".into());
-            return true;
+            return Pace::Distrusted;
         }
-        false
+        if pause > MAX_PAUSE { Pace::Paused } else { Pace::Steady }
     }
 
     /// Compares with the API server's clock; true if from now on times are not trusted.

@@ -48,20 +48,24 @@ impl State {
         match (resource.rv, resource.relist) {
             (None, _) => self.start_relist(out, id, Relist::First, probe),
             (Some(_), _) if resource.era < era => self.start_relist(out, id, Relist::Rollback, probe),
-            (Some(rv), _) if probe.rv < rv => self.rolled_back(out, id, rv, probe),
+            (Some(rv), _) if probe.rv < rv => {
+                let detail = format!("{id}: the newest version is {}, ours was {rv}", probe.rv);
+                self.rolled_back(out, id, detail, Some(probe));
+            }
             (Some(_), Some(why)) => self.start_relist(out, id, why, probe),
             (Some(_), None) => {
                 let from = resource.resume_rv().unwrap_or(probe.rv);
+                self.audit_probed(id, probe.rv);
                 self.open_watch_at(out, id, from, probe.rv, probe.asked);
             }
         }
     }
 
-    /// The newest version lies below ours: the cluster's storage went back. All resources share it.
-    fn rolled_back(&mut self, out: &mut Out, id: &ResourceId, ours: Rv, probe: Probe) {
+    /// A version lies below ours: the cluster's storage went back. All resources share it. Everything begins again
+    /// with its newest version, `id` with `probe` if that is known.
+    pub(super) fn rolled_back(&mut self, out: &mut Out, id: &ResourceId, detail: String, probe: Option<Probe>) {
         self.order.era = self.order.era.next();
         self.counters.rollbacks += 1;
-        let detail = format!("{id}: the newest version is {}, ours was {ours}", probe.rv);
         let all: Vec<ResourceId> = self.resources.keys().cloned().collect();
         for other in &all {
             let Some(resource) = self.resources.get_mut(other) else { continue };
@@ -78,11 +82,13 @@ impl State {
             if watching {
                 out.act(Action::StopWatch(other.clone()));
             }
-            if lists && other != id {
+            if lists && (other != id || probe.is_none()) {
                 self.begin(out, other);
             }
         }
-        self.start_relist(out, id, Relist::Rollback, probe);
+        if let Some(probe) = probe {
+            self.start_relist(out, id, Relist::Rollback, probe);
+        }
     }
 
     pub(super) fn open_watch(&mut self, out: &mut Out, id: &ResourceId, rv: Rv, probed: Timestamp) {
@@ -189,10 +195,14 @@ impl State {
         let selector = resource.spec.selector.is_some();
         let by_name = resource.spec.choice == Choice::ByName;
         let lo = resource.lo_of(Some(rv));
-        // By name, the end of what was never recorded says nothing: a GET has found, or will find, what there is.
+        // By name, the end of what was never recorded is not recorded: a GET will find what there is. But an answer from
+        // before the end says nothing any more.
         let unseen = by_name && !self.objects.live.contains_key(&key);
         if key.is("apiextensions.k8s.io", "CustomResourceDefinition") {
             out.act(Action::Discover);
+        }
+        if unseen && self.follow.tracks(&key) && !self.is_old(&key, rv) {
+            self.entomb(out, &key, rv);
         }
         if self.chosen_object(id, &key, &object) && !unseen && !self.is_old(&key, rv) {
             if selector {
@@ -284,6 +294,23 @@ impl State {
             resource.live = false;
             resource.ticket = Ticket::default();
             resource.phase = Phase::Waiting { until };
+        }
+    }
+
+    /// After a pause each watch begins again with the newest version, so that what happened in the pause is late.
+    pub(super) fn wake(&mut self, out: &mut Out) {
+        let mut again = Vec::new();
+        for (id, resource) in &mut self.resources {
+            match resource.phase {
+                Phase::Watching(_) => out.actions.push(Action::StopWatch(id.clone())),
+                Phase::Probing { .. } => {}
+                _ => continue,
+            }
+            resource.live = false;
+            again.push(id.clone());
+        }
+        for id in again {
+            self.begin(out, &id);
         }
     }
 

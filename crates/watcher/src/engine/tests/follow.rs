@@ -207,3 +207,46 @@ fn homes_are_inherited_from_the_object_that_names_it_first_and_never_change() {
         .collect();
     assert_eq!(homes, ["n/a", "n/a"]);
 }
+
+#[test]
+fn a_secret_that_is_named_again_unchanged_is_recorded_again() {
+    for restart in [false, true] {
+        let mut rig = Rig::started();
+        rig.server.put("Secret", "s", json!({}));
+        rig.server.put("VirtualMachine", "a", json!({"secrets": ["s"]}));
+        rig.settle();
+        rig.server.delete("VirtualMachine", "a");
+        rig.settle();
+        for _ in 0..31 {
+            rig.tick(10);
+            rig.settle();
+        }
+        assert_eq!(rig.lines()[3..], ["X Secret/s"]);
+        if restart {
+            rig.commit();
+            rig.crash();
+        }
+        rig.tick(20);
+        rig.settle();
+        rig.server.put("VirtualMachine", "a", json!({"secrets": ["s"]}));
+        rig.settle();
+        assert_eq!(rig.lines().last().map(String::as_str), Some("S Secret/s 101 from 5"), "restart: {restart}");
+    }
+}
+
+#[test]
+fn an_answer_that_a_deletion_has_overtaken_leaves_no_phantom() {
+    let mut rig = Rig::started();
+    rig.server.put("Secret", "s", json!({}));
+    rig.settle();
+    rig.server.put("VirtualMachine", "a", json!({"secrets": ["s"]}));
+    rig.deliver(&Rig::id("virtualmachines"));
+    let Some(Action::Get(id, ticket, key)) = rig.asked.pop_front() else { panic!("a get") };
+    let object = super::rig::Server::raw(&rig.server.live[&key]);
+    rig.server.delete("Secret", "s");
+    rig.deliver(&Rig::id(SECRET));
+    rig.input(Input::Fetched(id, ticket, key, Ok(Some(object))));
+    rig.tick(1);
+    rig.settle();
+    assert_eq!(rig.lines(), ["A VirtualMachine/a 102", "N Secret/s"]);
+}

@@ -3,7 +3,7 @@
 use serde_json::json;
 use vmrewind_model::Change;
 
-use super::rig::{Rig, VM, at};
+use super::rig::{Rig, SECRET, VM, at};
 use crate::engine::{Event, Input};
 
 /// Kills the watcher, changes things, and lets the server forget how to watch from where we were.
@@ -206,5 +206,63 @@ fn begin_audit(rig: &mut Rig) {
 
 fn audit(rig: &mut Rig) {
     begin_audit(rig);
+    rig.settle();
+}
+
+#[test]
+fn storage_that_went_back_and_has_grown_beyond_us_is_found_by_an_audit() {
+    let mut rig = Rig::started();
+    rig.server.put("VirtualMachine", "a", json!({}));
+    let snapshot = rig.server.clone();
+    rig.server.put("VirtualMachine", "a", json!({"x": 1}));
+    rig.settle();
+    rig.server = snapshot;
+    for n in 0..5 {
+        rig.server.put("Secret", "foreign", json!({"n": n}));
+    }
+    audit(&mut rig);
+    let lines = rig.lines();
+    assert!(lines.contains(&"S VirtualMachine/a 101 late".to_owned()), "{lines:?}");
+    assert!(lines.contains(&format!("G {VM} StorageRollback closes")), "{lines:?}");
+    assert_eq!(rig.state.status(rig.now).era, vmrewind_model::Era(2));
+    assert_eq!(rig.state.status(rig.now).counters.corrections, 0);
+}
+
+#[test]
+fn an_audit_by_name_finds_a_deletion_that_the_watch_never_brought_each_time() {
+    let mut rig = Rig::started();
+    for name in ["s", "t"] {
+        rig.server.put("Secret", name, json!({}));
+    }
+    rig.server.put("VirtualMachine", "a", json!({"secrets": ["s", "t"]}));
+    rig.settle();
+    for (name, n) in [("s", 1), ("t", 2)] {
+        rig.server.delete("Secret", name);
+        skip(&mut rig, SECRET);
+        audit_again(&mut rig);
+        let lines = rig.lines();
+        assert!(lines.contains(&format!("D Secret/{name} inferred late")), "{lines:?}");
+        assert_eq!(rig.state.status(rig.now).counters.corrections, n);
+    }
+}
+
+#[test]
+fn a_deletion_that_the_watch_is_about_to_bring_is_no_correction_of_an_audit_by_name() {
+    let mut rig = Rig::started();
+    rig.server.put("Secret", "s", json!({}));
+    rig.server.put("VirtualMachine", "a", json!({"secrets": ["s"]}));
+    rig.settle();
+    rig.server.delete("Secret", "s");
+    audit(&mut rig);
+    assert_eq!(rig.lines()[2..], ["D Secret/s 103 late"]);
+    assert_eq!(rig.state.status(rig.now).counters.corrections, 0);
+}
+
+/// As [`audit`], with what the audits before have left behind.
+fn audit_again(rig: &mut Rig) {
+    for resource in rig.state.resources.values_mut() {
+        resource.audit.due = rig.now;
+    }
+    rig.tick(1);
     rig.settle();
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 use vmrewind_model::{Change, Era, ProofState, Rv};
 
 use super::rig::{POD, Rig, SECRET, VM, at, specs};
-use crate::engine::{Event, Failure, Input, Rejected};
+use crate::engine::{Action, Event, Failure, Input, Probe, Rejected};
 
 #[test]
 fn lists_roots_first_then_watches_and_records_what_changes() {
@@ -437,4 +437,31 @@ fn an_undecided_departure_holds_the_resume_point_back() {
     let lines: Vec<String> = rig.lines().into_iter().map(|line| line.replace(" late", "")).collect();
     assert_eq!(lines, ["A Pod/p 101", "A Pod/q 103", "D Pod/p 102"]);
     assert_eq!(rig.entry(POD).rv, Some(Rv(103)));
+}
+
+#[test]
+fn what_happened_while_the_process_stood_still_is_late() {
+    let mut rig = Rig::started();
+    rig.tick(1);
+    rig.server.put("VirtualMachine", "a", json!({}));
+    rig.now = rig.now.plus(Duration::from_secs(33));
+    rig.deliver(&Rig::id(VM));
+    rig.settle();
+    assert_eq!(rig.lines(), ["A VirtualMachine/a 101 late"]);
+    assert!(rig.records()[0].lo <= Some(at(1)));
+    assert!(rig.state.status(rig.now).reasons().is_empty());
+}
+
+#[test]
+fn a_version_that_was_asked_for_before_a_standstill_does_not_count_after_it() {
+    let mut rig = Rig::started();
+    rig.tick(2);
+    rig.end_watch(&Rig::id(VM), Ok(()));
+    let Some(Action::Probe(id, ticket)) = rig.asked.pop_front() else { panic!("a probe") };
+    let probe = Probe { rv: Rv(rig.server.rv), date: None, asked: rig.now };
+    rig.server.put("VirtualMachine", "a", json!({}));
+    rig.now = rig.now.plus(Duration::from_secs(33));
+    rig.input(Input::Probed(id, ticket, Ok(probe)));
+    rig.settle();
+    assert_eq!(rig.lines(), ["A VirtualMachine/a 101 late"]);
 }
