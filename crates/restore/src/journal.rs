@@ -61,7 +61,7 @@ pub struct Entry {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum Event {
-    /// It is about to be done.
+    /// It is about to be done, or, if it is done already, about to be taken back.
     Intent {
         /// The live object before, if there is one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -195,11 +195,15 @@ impl Journal {
 
     /// Tells how far a step has come.
     pub(crate) fn progressed(&self, step: u32) -> Progressed {
-        self.entries.iter().filter(|entry| entry.step == step).fold(Progressed::Open, |_, entry| match entry.event {
-            Event::Intent { .. } => Progressed::Begun,
-            Event::Done { .. } => Progressed::Done,
-            Event::Failed { .. } => Progressed::Open,
-            Event::Undone { .. } => Progressed::Undone,
+        self.entries.iter().filter(|entry| entry.step == step).fold(Progressed::Open, |before, entry| {
+            match entry.event {
+                // About to be taken back: it is done until that has happened.
+                Event::Intent { .. } if before == Progressed::Done => Progressed::Done,
+                Event::Intent { .. } => Progressed::Begun,
+                Event::Done { .. } => Progressed::Done,
+                Event::Failed { .. } => Progressed::Open,
+                Event::Undone { .. } => Progressed::Undone,
+            }
         })
     }
 

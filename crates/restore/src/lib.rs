@@ -64,7 +64,7 @@ pub use progress::{Progress, Quiet, StepState};
 pub use realise::realise;
 pub use select::{Selection, WithDeps};
 pub use target::{ClusterTarget, DeleteGuard, Target, TargetError, Write, Written};
-pub use undo::{UndoOutcome, Undone, undo};
+pub use undo::{UndoOptions, UndoOutcome, Undone, undo, undo_preview, undo_with};
 pub use verify::{ObjectCheck, Verification, verify};
 pub use view::{IdentityInUse, Seen, ServedKind, TargetView};
 pub use world::World;

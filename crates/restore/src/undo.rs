@@ -14,7 +14,7 @@ use crate::{
     error::RestoreError,
     execute::{Run, check_cluster, over, power_patch, wait_until_stopped},
     journal::{Entry, Event, Journal, Progressed},
-    json::{list, uid},
+    json::{list, text, uid},
     key_text,
     plan::{Action, Step},
     progress::StepState,
@@ -43,33 +43,74 @@ pub struct Undone {
     pub note: String,
 }
 
+/// What may be taken back besides what is certain.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UndoOptions {
+    /// Take back as well what was changed since, and claims that are bound and may hold data.
+    pub force: bool,
+}
+
 enum Taken {
     Undone(String),
     Left(String),
 }
 
+/// Lists what an undo will look at, in its order, with what it does there unless it finds a reason to leave it.
+#[must_use]
+pub fn undo_preview(journal: &Journal) -> Vec<Undone> {
+    let steps = to_undo(journal).into_iter().rev().map(|step| {
+        let note = match step.action {
+            Action::Create if step.key.is("", "Namespace") => "left",
+            Action::Create => "deleted",
+            Action::Replace | Action::Recreate => "put back",
+            Action::Power => "switched off",
+            _ => "taken back",
+        };
+        Undone { step: step.id, key: step.key.clone(), note: note.to_owned() }
+    });
+    steps.collect()
+}
+
+fn to_undo(journal: &Journal) -> Vec<&Step> {
+    let open = |step: &&Step| matches!(journal.progressed(step.id), Progressed::Done | Progressed::Begun);
+    journal.plan().writes().filter(open).collect()
+}
+
+/// Takes an execution back as far as possible, and says what it left. Can be repeated. As [`undo_with`] without
+/// options.
+///
+/// # Errors
+/// As [`undo_with`].
+pub async fn undo(run: &Run<'_>, journal: &mut Journal) -> Result<UndoOutcome, RestoreError> {
+    undo_with(run, journal, UndoOptions::default()).await
+}
+
 /// Takes an execution back as far as possible, and says what it left. Can be repeated.
+///
+/// What was changed since the restore and claims that are bound are left, unless `options` say otherwise. What is
+/// deleted or replaced is journaled first. `run.world` is not used: [`crate::World::none`] will do.
 ///
 /// # Errors
 /// [`RestoreError::OtherCluster`] for another cluster; [`RestoreError::Target`] if the server does not answer; what
 /// was taken back by then is journaled.
-pub async fn undo(run: &Run<'_>, journal: &mut Journal) -> Result<UndoOutcome, RestoreError> {
+pub async fn undo_with(
+    run: &Run<'_>,
+    journal: &mut Journal,
+    options: UndoOptions,
+) -> Result<UndoOutcome, RestoreError> {
     let (cluster, _) = run.target.identity().await.map_err(|source| RestoreError::Observe { source })?;
     check_cluster(journal.plan(), &cluster)?;
     let plan = journal.plan().clone();
-    let steps: Vec<&Step> = plan
-        .writes()
-        .filter(|step| matches!(journal.progressed(step.id), Progressed::Done | Progressed::Begun))
-        .collect();
+    let steps: Vec<Step> = to_undo(journal).into_iter().cloned().collect();
     run.progress.begin("undo", steps.len());
     let mut outcome = UndoOutcome::default();
-    for step in steps.into_iter().rev() {
+    for step in steps.iter().rev() {
         if (run.cancelled)() {
             let (done, total) = (outcome.undone.len(), plan.writes().count());
             return Err(RestoreError::Cancelled { done, total });
         }
         run.progress.step(step, StepState::Started);
-        let (list, note) = match undo_step(step, run, journal).await? {
+        let (list, note) = match undo_step(step, run, journal, options).await? {
             Taken::Undone(note) => {
                 let event = Event::Undone { note: note.clone() };
                 journal.append(Entry { t: (run.now)(), step: step.id, key: step.key.clone(), event })?;
@@ -93,7 +134,12 @@ pub async fn undo(run: &Run<'_>, journal: &mut Journal) -> Result<UndoOutcome, R
     Ok(outcome)
 }
 
-async fn undo_step(step: &Step, run: &Run<'_>, journal: &Journal) -> Result<Taken, RestoreError> {
+async fn undo_step(
+    step: &Step,
+    run: &Run<'_>,
+    journal: &mut Journal,
+    options: UndoOptions,
+) -> Result<Taken, RestoreError> {
     let live = read(run, &step.key).await?;
     let Some(live) = live else {
         return match step.action {
@@ -101,7 +147,8 @@ async fn undo_step(step: &Step, run: &Run<'_>, journal: &Journal) -> Result<Take
             _ => Ok(Taken::Undone("it is gone already".to_owned())),
         };
     };
-    let Some((made, left_as)) = journal.result(step.id) else {
+    let result = journal.result(step.id).map(|(made, left_as)| (made.to_owned(), left_as));
+    let Some((made, left_as)) = result else {
         // Begun, and its end is not known: the object may be ours or somebody's.
         return match step.action {
             Action::Create => {
@@ -119,25 +166,40 @@ async fn undo_step(step: &Step, run: &Run<'_>, journal: &Journal) -> Result<Take
     if made != uid(&live) {
         return Ok(Taken::Left("another object is in its place".to_owned()));
     }
+    if !matches!(step.action, Action::Create | Action::Replace | Action::Recreate) {
+        return back(step, run, journal, &live).await;
+    }
+    if step.action == Action::Create && step.key.is("", "Namespace") {
+        let name = &step.key.name;
+        return Ok(Taken::Left(format!(
+            "deleting a namespace deletes all that is in it: look at `kubectl get all,vm,pvc,dv -n {name}`, \
+             then run `kubectl delete namespace {name}` if nothing in it is wanted"
+        )));
+    }
+    // What a later step of the same execution did (power, owners) was taken back before this one.
+    let changed = left_as.is_some_and(|left_as| digest(&graph::comparable(&live)).ok() != Some(left_as));
+    let holds_data = step.action == Action::Create && is_bound_claim(&step.key, &live);
+    if holds_data && !options.force {
+        let note = "it is bound, and may hold data that was written since: delete it yourself, or undo with force";
+        return Ok(Taken::Left(note.to_owned()));
+    }
+    if changed && !options.force {
+        return Ok(Taken::Left("it was changed after the restore: look at it yourself, or undo with force".to_owned()));
+    }
+    let event = Event::Intent { previous: Some(live.clone()) };
+    journal.append(Entry { t: (run.now)(), step: step.id, key: step.key.clone(), event })?;
     match step.action {
-        Action::Create if step.key.is("", "Namespace") => {
-            Ok(Taken::Left("deleting a namespace deletes all that is in it: delete it yourself".to_owned()))
-        }
-        Action::Create => delete(step, run, made).await,
-        Action::Replace => {
-            // What a later step of the same execution did (power) was taken back before this one.
-            let changed = left_as.is_some_and(|left_as| digest(&graph::comparable(&live)).ok() != Some(left_as));
-            if changed {
-                return Ok(Taken::Left("it was changed after the restore".to_owned()));
-            }
-            put_over(step, run, journal, &live).await
-        }
-        Action::Recreate => match delete(step, run, made).await? {
+        Action::Create => delete(step, run, &made).await,
+        Action::Replace => put_over(step, run, journal, &live).await,
+        _ => match delete(step, run, &made).await? {
             Taken::Undone(_) => put_back(step, run, journal).await,
             left @ Taken::Left(_) => Ok(left),
         },
-        _ => back(step, run, journal, &live).await,
     }
+}
+
+fn is_bound_claim(key: &ObjectKey, live: &Value) -> bool {
+    key.is("", "PersistentVolumeClaim") && !text(live, "spec.volumeName").is_empty()
 }
 
 /// Takes back a step that patched.

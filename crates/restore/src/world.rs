@@ -73,6 +73,12 @@ impl World {
         world
     }
 
+    /// Returns a state that holds nothing and proves nothing: for an undo, which needs the journal only.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::empty(ArchiveRef { uuid: String::new(), cluster: String::new(), seq: Seq(0), t: Timestamp::MIN })
+    }
+
     /// Takes objects, for tests: all kinds that are always captured count as complete, `seq` is the place in the
     /// list.
     #[must_use]

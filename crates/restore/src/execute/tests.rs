@@ -117,6 +117,16 @@ impl Stage {
         self.with_run(|run| block_on(undo(run, &mut journal))).expect("undone")
     }
 
+    fn undo_forced(&self) -> UndoOutcome {
+        let mut journal = self.journal();
+        let options = crate::UndoOptions { force: true };
+        self.with_run(|run| {
+            let run = Run { world: &World::none(), ..*run };
+            block_on(crate::undo_with(&run, &mut journal, options))
+        })
+        .expect("undone")
+    }
+
     /// How many writes the plan makes.
     pub(super) fn writes(&self) -> usize {
         self.plan.writes().count()

@@ -126,3 +126,52 @@ fn every_line_of_a_journal_fits_its_schema() {
         assert!(text.contains(&format!("\"event\":\"{event}\"")), "{event} occurs");
     }
 }
+
+#[test]
+fn what_the_restore_created_and_somebody_edited_is_left_unless_forced_and_is_in_the_journal() {
+    let stage = Stage::of(deleted());
+    stage.execute().expect("executed");
+    stage.fake.meddle(&key("Secret/web-ci"), |secret| secret["data"] = json!({"new": "ZWRpdGVk"}));
+    let outcome = stage.undo();
+    let left: Vec<_> = outcome.left.iter().map(|left| left.key.clone()).collect();
+    assert_eq!(left, [key("Secret/web-ci")], "{outcome:?}");
+    assert_eq!(stage.fake.live(&key("Secret/web-ci")).expect("left")["data"], json!({"new": "ZWRpdGVk"}));
+    assert!(stage.undo_forced().left.is_empty());
+    assert!(stage.fake.live(&key("Secret/web-ci")).is_none());
+    let kept =
+        stage.journal().entries().iter().any(
+            |entry| matches!(&entry.event, Event::Intent { previous: Some(object) } if object["data"] == json!({"new": "ZWRpdGVk"})),
+        );
+    assert!(kept, "what was deleted can be found");
+}
+
+#[test]
+fn a_claim_that_was_created_and_is_bound_is_left_unless_forced() {
+    let scene = Scene::captured(disk_machine()).live([storage_class("fast")]).roots(&["VirtualMachine/web"]);
+    let scene = scene.request(|request| request.mutations.volumes = "blank".parse().expect("valid"));
+    let stage = Stage::of(scene);
+    stage.execute().expect("executed");
+    let claim = key("PersistentVolumeClaim/web-root");
+    stage.fake.meddle(&claim, |claim| claim["spec"]["volumeName"] = json!("pv-new"));
+    let outcome = stage.undo();
+    assert_eq!(outcome.left.iter().map(|left| left.key.clone()).collect::<Vec<_>>(), [claim.clone()], "{outcome:?}");
+    assert!(outcome.left[0].note.contains("bound"));
+    assert!(stage.fake.live(&claim).is_some());
+    assert!(stage.undo_forced().left.is_empty());
+    assert!(stage.fake.live(&claim).is_none());
+}
+
+#[test]
+fn what_an_undo_will_look_at_can_be_shown_first_and_a_namespace_is_left_with_a_way_out() {
+    let stage = Stage::of(deleted().request(|request| {
+        request.mutations.namespace_map.insert("prod".into(), "dr".into());
+        request.mutations.volumes = "reimport".parse().expect("valid");
+        request.create_namespace = true;
+    }));
+    stage.execute().expect("executed");
+    let preview = crate::undo_preview(&stage.journal());
+    assert_eq!(preview.len(), stage.writes());
+    assert_eq!(preview.last().map(|last| last.note.as_str()), Some("left"));
+    let outcome = stage.undo();
+    assert!(outcome.left[0].note.contains("kubectl delete namespace dr"), "{outcome:?}");
+}
