@@ -218,6 +218,15 @@ impl Draft<'_> {
                 format!("identities of the target's machines could not be read, so collisions may go unseen: {reason}");
             self.out.warnings.push(Warning { key: None, message });
         }
+        for root in self.survey.graph.roots.iter().filter(|root| root.is("", "Namespace")) {
+            if !self.out.steps.iter().any(|step| step.from.namespace == root.name) {
+                let message = format!(
+                    "a Namespace is restored without what is in it: select its contents with --namespace {}",
+                    root.name
+                );
+                self.out.warnings.push(Warning { key: Some(self.places.of(root)), message });
+            }
+        }
         let pools: Vec<ObjectKey> = self
             .out
             .steps

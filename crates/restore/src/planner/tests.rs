@@ -269,3 +269,15 @@ fn the_mark_is_left_only_on_request() {
         |text: &str| step_of(&plan, text).mutations.iter().any(|mutation| matches!(mutation, Mutation::Mark { .. }));
     assert!(marked("VirtualMachine/web") && marked("Secret/web-ci"));
 }
+
+#[test]
+fn a_namespace_that_is_selected_alone_comes_with_a_warning_that_it_is_empty() {
+    let mut scene =
+        Scene::captured(web()).roots(&["Namespace/prod"]).request(|request| request.create_namespace = true);
+    scene.live.clear();
+    let plan = scene.plan();
+    assert_eq!(action(&plan, "Namespace/prod"), Action::Create);
+    assert!(plan.warnings.iter().any(|warning| warning.message.contains("--namespace prod")), "{}", shown(&plan));
+    let plan = deleted_web().plan();
+    assert!(!plan.warnings.iter().any(|warning| warning.message.contains("--namespace")), "{}", shown(&plan));
+}
