@@ -36,7 +36,7 @@ pub(crate) fn decide(facts: &Facts) -> Decision {
     if facts.live_data_volume.is_some() && facts.policy != VolumePolicy::Blank && facts.policy != VolumePolicy::Rebind {
         return Decision::refused(
             "the DataVolume is there but its claim is gone, so its data is gone as well",
-            "Delete the DataVolume, then choose reimport; or choose blank.",
+            format!("Delete the DataVolume and plan again. {}", ways_out(facts, source_of(facts))),
         );
     }
     match (facts.claim.held(), facts.data_volume.held()) {
@@ -65,7 +65,7 @@ fn with_live_claim(facts: &Facts, live: &LiveClaim) -> Decision {
     if live.deleting {
         return Decision::refused(
             "the live claim is being deleted, and its data with it",
-            "Wait until it is gone, then choose rebind, reimport or blank.",
+            "Wait until it is gone, then plan again: the plan then lists what can be done.",
         );
     }
     if facts.role == Role::NotNeeded {
@@ -74,13 +74,16 @@ fn with_live_claim(facts: &Facts, live: &LiveClaim) -> Decision {
     if live.lost {
         return Decision::refused(
             "the live claim has lost its persistent volume",
-            "Delete the claim, then choose reimport or blank.",
+            format!("Delete the claim. {}", ways_out(facts, source_of(facts))),
         );
     }
     if facts.named && facts.policy != VolumePolicy::Keep {
         return Decision::refused(
             format!("a live claim exists, and a restore never deletes one, so {} is not possible", facts.policy),
-            "Delete the claim yourself if its data is not wanted any more, or choose keep.",
+            format!(
+                "Delete the claim yourself if its data is not wanted any more, or choose {}.",
+                facts.choose(VolumePolicy::Keep)
+            ),
         );
     }
     let captured = facts.claim.held().map(|claim| claim.volume.as_str());
@@ -100,7 +103,7 @@ fn with_live_claim(facts: &Facts, live: &LiveClaim) -> Decision {
             }
             _ => Decision::refused(
                 "the live claim is not bound, so it holds no data",
-                "Wait for it if it is being filled, or delete it and choose rebind, reimport or blank.",
+                format!("Wait for it if it is being filled, or delete it. {}", ways_out(facts, source_of(facts))),
             ),
         };
     }
@@ -111,13 +114,16 @@ fn with_live_claim(facts: &Facts, live: &LiveClaim) -> Decision {
             .warn(format!("its data is that of volume {}, which is not known to be the captured data", live.volume)),
         Some(volume) => Decision::refused(
             format!("the live claim is bound to volume {}, the captured one was bound to {volume}", live.volume),
-            "Its data is not the captured data. Name the volume with keep to use it nevertheless.",
+            format!(
+                "Its data is not the captured data. Use it nevertheless with {}.",
+                facts.choose(VolumePolicy::Keep)
+            ),
         ),
         None if facts.in_place => keep("the live claim holds data; the archive does not hold the claim")
             .warn("the archive does not hold the claim, so its data cannot be compared with the captured one"),
         None => Decision::refused(
             "a live claim exists, but the archive does not hold the claim, so nothing shows that its data belongs here",
-            "Name the volume with keep to use it nevertheless.",
+            format!("Use it nevertheless with {}.", facts.choose(VolumePolicy::Keep)),
         ),
     }
 }
@@ -140,7 +146,7 @@ fn without_objects(facts: &Facts) -> Decision {
         ),
         Some(_) if unknown && facts.policy != VolumePolicy::Reimport => Decision::refused(
             "the archive does not know whether there was data",
-            "Choose reimport to fill the disk from the source of its template.",
+            format!("Fill the disk from the source of its template with {}.", facts.choose(VolumePolicy::Reimport)),
         ),
         Some(_) => Decision::new(
             DataSource::Reimport,
@@ -172,7 +178,10 @@ fn with_lost_data(facts: &Facts, claim: Option<&CapturedClaim>, data_volume: Opt
         VolumePolicy::Rebind => rebind(facts, claim),
         VolumePolicy::Reimport if state => Decision::refused(
             "state of a vTPM or of EFI variables cannot be imported",
-            "Choose blank to start with empty state (the guest may ask for its recovery key).",
+            format!(
+                "Start with empty state with {} (the guest may ask for its recovery key).",
+                facts.choose(VolumePolicy::Blank)
+            ),
         ),
         VolumePolicy::Reimport => match source {
             Some(ImportSource::Fetch | ImportSource::Blank) => {
@@ -182,11 +191,11 @@ fn with_lost_data(facts: &Facts, claim: Option<&CapturedClaim>, data_volume: Opt
             }
             Some(ImportSource::Upload | ImportSource::Unknown) => Decision::refused(
                 "its data was uploaded (or comes from an unknown source) and cannot be fetched again",
-                "Choose blank, or create the claim with its data yourself.",
+                ways_out(facts, source),
             ),
             None => Decision::refused(
                 "no DataVolume and no template says where its data came from",
-                "Choose blank, or create the claim with its data yourself.",
+                ways_out(facts, source),
             ),
         },
         VolumePolicy::Blank if state => {
@@ -195,7 +204,7 @@ fn with_lost_data(facts: &Facts, claim: Option<&CapturedClaim>, data_volume: Opt
         }
         VolumePolicy::Blank if claim.is_none() => Decision::refused(
             "the archive does not hold the claim, so nothing says how large an empty disk must be",
-            "Choose reimport, or create the claim yourself.",
+            ways_out(facts, source),
         ),
         VolumePolicy::Blank => {
             Decision::new(DataSource::Blank, Fate::Empty, Fate::Adopt, "an empty disk, as you chose")
@@ -209,15 +218,15 @@ fn rebind(facts: &Facts, claim: Option<&CapturedClaim>) -> Decision {
     match (volume, &facts.live_volume) {
         (None, _) => Decision::refused(
             "the captured claim was not bound to a persistent volume",
-            ways_out(facts, facts.data_volume.held().map(|data_volume| data_volume.source).or(facts.template)),
+            ways_out(facts, source_of(facts)),
         ),
         (Some(volume), None) => Decision::refused(
             format!("persistent volume {volume} does not exist any more"),
-            "Choose reimport or blank.",
+            ways_out(facts, source_of(facts)),
         ),
         (Some(volume), Some(LiveVolume { obstacle: Some(obstacle) })) => Decision::refused(
             format!("persistent volume {volume} cannot be bound again: {obstacle}"),
-            "Free the volume, or choose reimport or blank.",
+            format!("Free the volume and plan again. {}", ways_out(facts, source_of(facts))),
         ),
         (Some(volume), Some(LiveVolume { obstacle: None })) => Decision::new(
             DataSource::Rebind,
@@ -228,19 +237,30 @@ fn rebind(facts: &Facts, claim: Option<&CapturedClaim>) -> Decision {
     }
 }
 
-/// Lists what the user may choose.
+fn source_of(facts: &Facts) -> Option<ImportSource> {
+    facts.data_volume.held().map(|data_volume| data_volume.source).or(facts.template)
+}
+
+/// Lists what the user may choose, each with its flag, and nothing that would be refused again.
 fn ways_out(facts: &Facts, source: Option<ImportSource>) -> String {
     let mut ways = Vec::new();
-    if facts.live_volume.as_ref().is_some_and(|volume| volume.obstacle.is_none()) {
-        ways.push("rebind (its persistent volume is still there)");
+    let mut offer = |policy, what: &str| ways.push(format!("{} ({what})", facts.choose(policy)));
+    let bound = facts.claim.held().is_some_and(|claim| !claim.volume.is_empty());
+    if bound && facts.live_volume.as_ref().is_some_and(|volume| volume.obstacle.is_none()) {
+        offer(VolumePolicy::Rebind, "its persistent volume is still there");
     }
     if facts.role == Role::MachineState {
-        ways.push("blank (empty state)");
+        offer(VolumePolicy::Blank, "empty state; the guest may ask for its recovery key");
     } else {
         if matches!(source, Some(ImportSource::Fetch | ImportSource::Blank)) {
-            ways.push("reimport (CDI fetches it again)");
+            offer(VolumePolicy::Reimport, "CDI fetches it again");
         }
-        ways.push("blank (an empty disk)");
+        if facts.claim.held().is_some() {
+            offer(VolumePolicy::Blank, "an empty disk");
+        }
+    }
+    if ways.is_empty() {
+        return "Create the claim with its data yourself.".to_owned();
     }
     format!("Choose {}, or create the claim with its data yourself.", ways.join(" or "))
 }

@@ -194,7 +194,10 @@ impl Draft<'_> {
                 RefusalKind::VtpmIdentity,
                 &place,
                 "a new firmware UUID would orphan the state of its persistent vTPM",
-                "Keep the UUID (--firmware-uuid=keep), or give up the state by choosing blank for its persistent-state volume.",
+                format!(
+                    "Keep the UUID (--firmware-uuid=keep), or give up the state with --volumes {},{}/persistent-state=blank.",
+                    self.request.mutations.volumes, key.name
+                ),
             );
         }
         if writes && machine && matches!(decided.power, PowerOf::Last) {

@@ -155,6 +155,7 @@ impl Claims {
                 }
             }
             let facts = Facts {
+                flag: flag(volumes, &of_claim),
                 policy: named.unwrap_or(volumes.default),
                 named: named.is_some(),
                 role: role_of(&of_claim),
@@ -192,6 +193,16 @@ fn names_of(one: &ClaimUse) -> Vec<String> {
         names.push(format!("{}/{}/{}", vm.namespace, vm.name, one.volume));
     }
     names
+}
+
+/// Returns the value of `--volumes` as asked for, without what it says of a volume, up to the name of that volume.
+fn flag(volumes: &Volumes, uses: &[&ClaimUse]) -> String {
+    let names: Vec<String> = uses.iter().copied().flat_map(names_of).collect();
+    let mut others = volumes.clone();
+    others.overrides.retain(|name, _| !names.contains(name));
+    let of_machine = uses.iter().find_map(|one| Some(format!("{}/{}", one.vm.as_ref()?.name, one.volume)));
+    let name = of_machine.or_else(|| Some(uses.first()?.claim.name.clone())).unwrap_or_default();
+    format!("{others},{name}")
 }
 
 fn role_of(uses: &[&ClaimUse]) -> Role {

@@ -7,6 +7,9 @@ use crate::{options::VolumePolicy, plan::DataSource};
 /// What is known of a claim, as captured and live.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Facts {
+    /// What `--volumes` has before the choice for this volume, up to its name: `keep,web/root`. Empty in tests that
+    /// do not look at hints.
+    pub(crate) flag: String,
     /// What the user chose.
     pub(crate) policy: VolumePolicy,
     /// Whether the user named this volume.
@@ -27,6 +30,13 @@ pub(crate) struct Facts {
     pub(crate) live_data_volume: Option<LiveDataVolume>,
     /// The live persistent volume that the captured claim was bound to.
     pub(crate) live_volume: Option<LiveVolume>,
+}
+
+impl Facts {
+    /// Returns the flag that chooses a policy for this volume.
+    pub(super) fn choose(&self, policy: VolumePolicy) -> String {
+        format!("--volumes {}={policy}", self.flag)
+    }
 }
 
 /// What a claim is for.

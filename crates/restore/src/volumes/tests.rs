@@ -194,3 +194,35 @@ fn a_live_data_volume_without_its_claim_is_refused_because_cdi_would_not_import_
         assert_eq!(decide(&Facts { policy, live_data_volume: live, ..lost() }).source, DataSource::None);
     }
 }
+
+#[test]
+fn every_way_out_of_lost_data_carries_its_flag_and_is_not_refused_in_turn() {
+    let volumes = [None, Some(LiveVolume { obstacle: None }), Some(LiveVolume { obstacle: Some("bound".into()) })];
+    for role in [Role::Disk, Role::MachineState] {
+        for claim in [Captured::Absent, Captured::Unknown, held_claim()] {
+            for source in [ImportSource::Fetch, ImportSource::Blank, ImportSource::Upload, ImportSource::Unknown] {
+                for live_volume in volumes.clone() {
+                    let data_volume = Captured::Held(CapturedDataVolume { succeeded: true, source });
+                    let (flag, claim) = ("keep,web/root".to_owned(), claim.clone());
+                    let facts = Facts { flag, role, claim, data_volume, live_volume, ..lost() };
+                    check_ways_out(&facts);
+                }
+            }
+        }
+    }
+}
+
+fn check_ways_out(facts: &Facts) {
+    use VolumePolicy::{Blank, Keep, Rebind, Reimport};
+    for asked in [Keep, Rebind, Reimport, Blank] {
+        let Some(hint) = decide(&Facts { policy: asked, ..facts.clone() }).hint else { continue };
+        for offered in [Keep, Rebind, Reimport, Blank] {
+            if hint.contains(&format!("--volumes keep,web/root={offered}")) {
+                let chosen = decide(&Facts { policy: offered, named: true, ..facts.clone() });
+                assert_ne!(chosen.source, DataSource::None, "{facts:?}: {hint}");
+            } else {
+                assert!(!hint.contains(&format!("choose {offered}")), "{hint}");
+            }
+        }
+    }
+}
