@@ -154,7 +154,7 @@ fn a_claim_that_was_created_and_is_bound_is_left_unless_forced() {
     let claim = key("PersistentVolumeClaim/web-root");
     stage.fake.meddle(&claim, |claim| claim["spec"]["volumeName"] = json!("pv-new"));
     let outcome = stage.undo();
-    assert_eq!(outcome.left.iter().map(|left| left.key.clone()).collect::<Vec<_>>(), [claim.clone()], "{outcome:?}");
+    assert_eq!(outcome.left.iter().map(|left| &left.key).collect::<Vec<_>>(), [&claim], "{outcome:?}");
     assert!(outcome.left[0].note.contains("bound"));
     assert!(stage.fake.live(&claim).is_some());
     assert!(stage.undo_forced().left.is_empty());
