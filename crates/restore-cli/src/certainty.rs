@@ -2,6 +2,8 @@
 //!
 //! Does not: change the answer; a doubtful one is refused unless the user allows the doubt.
 
+use std::time::Duration;
+
 use vmrewind_archive::{GapSpan, Late, Proof, State};
 use vmrewind_model::{ObjectKey, ProofState, Timestamp};
 
@@ -183,7 +185,7 @@ pub(crate) fn check(ctx: &mut Ctx, moment: &Moment, touched: &Touched) -> Result
     }
     let mut lines = vec![format!("the answer for {} is uncertain.", moment.label())];
     lines.extend(refused.iter().map(|doubt| format!("  - {}", sentence(moment, doubt, &mut masker))));
-    Err(CliError::new(Kind::Uncertain, lines.join("\n")).hint(way_out(moment, touched, &refused)))
+    Err(CliError::new(Kind::Uncertain, lines.join("\n")).hint(way_out(ctx.now, moment, touched, &refused)))
 }
 
 /// Says how old the proof is, for the newest state.
@@ -271,8 +273,19 @@ fn late_sentence(moment: &Moment, late: &Late, masker: &mut Masker) -> String {
     format!("{} was {op} between {lo} and {t}{words}; so it is {candidates}.{evidence}", late.key.object)
 }
 
+/// How long after an instant its proof may still come: idle resources are proven every one to two minutes.
+const PROOF_COMES: Duration = Duration::from_secs(300);
+
+/// Tells whether a doubt will go away by waiting: the resource is watched, and its proof has not come so far yet.
+fn is_fresh(now: Timestamp, at: Timestamp, doubt: &Doubt<'_>) -> bool {
+    let Doubt::Unproven(proof) = doubt else { return false };
+    proof.entry.state == ProofState::Live
+        && proof.since.is_some_and(|since| since <= at)
+        && proof.entry.proven_at.is_some_and(|proven| proven < at && now.since(proven) < PROOF_COMES)
+}
+
 /// Names the instants nearby that are certain, and the flags that allow the doubt.
-fn way_out(moment: &Moment, touched: &Touched, refused: &[Doubt<'_>]) -> String {
+fn way_out(now: Timestamp, moment: &Moment, touched: &Touched, refused: &[Doubt<'_>]) -> String {
     let t = moment.state.t;
     let mut before: Option<Timestamp> = None;
     let mut after: Option<Timestamp> = None;
@@ -322,6 +335,12 @@ fn way_out(moment: &Moment, touched: &Touched, refused: &[Doubt<'_>]) -> String 
         flags.push("--allow-late");
     }
     let flags = flags.join(" ");
+    if refused.iter().all(|doubt| is_fresh(now, moment.state.t, doubt)) {
+        return format!(
+            "this instant is so new that not everything is proven up to it yet: what is quiet is proven again within two \
+             minutes. Wait and repeat the command; {flags} shows what is known all the same."
+        );
+    }
     if near.is_empty() {
         format!("{flags} shows what is known all the same.")
     } else {

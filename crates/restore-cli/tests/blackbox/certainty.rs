@@ -105,6 +105,15 @@ fn an_instant_after_the_last_proof_is_refused_with_the_last_one() {
 }
 
 #[test]
+fn an_instant_that_will_be_proven_soon_says_to_wait() {
+    let ran = morning().write().run("get vm -n prod --at 2026-11-22T10:30:30Z --now 2026-11-22T10:31:00Z");
+    assert_eq!(ran.code, 6, "{}", ran.all());
+    assert!(ran.stderr.contains("within two minutes. Wait and repeat the command"), "{}", ran.stderr);
+    let old = morning().write().run("get vm -n prod --at 2026-11-22T10:30:30Z");
+    assert!(old.code == 6 && !old.stderr.contains("Wait"), "{}", old.stderr);
+}
+
+#[test]
 fn the_latest_state_says_how_old_it_is_and_is_not_refused_for_it() {
     let ran = morning().write().run("get vm -n prod");
     assert_eq!(ran.code, 0, "{}", ran.all());
