@@ -20,7 +20,7 @@ use crate::{
     mask::Masker,
     missing::not_there,
     moment::Moment,
-    names::{Target, TypeName, parse_targets},
+    names::{Target, TypeName, parse_targets, refuse_selector_with_names},
     objects::{Archived, instant, present, value},
     output::{API_VERSION, Format, Table, choose, to_json, to_yaml},
 };
@@ -65,6 +65,7 @@ pub(crate) async fn run(ctx: &mut Ctx, args: GetArgs) -> Result<u8, CliError> {
     let archive = ctx.archive().await?;
     let types = ctx.types(&archive, &args.what).await?;
     let targets = parse_targets(&types, &args.what)?;
+    refuse_selector_with_names(&targets, args.selector.is_some())?;
     let namespace = ctx.namespaces(&args.scope)?;
     let touches: Vec<Touch> = targets.iter().map(|target| touch(target, namespace.as_deref())).collect();
     let touched = Touched::Some(touches.clone());

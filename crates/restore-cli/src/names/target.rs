@@ -56,6 +56,18 @@ pub(crate) fn parse_targets(types: &Types, words: &[String]) -> Result<Vec<Targe
         .collect())
 }
 
+/// Refuses a selector beside names, as kubectl does: one of the two would be ignored.
+///
+/// # Errors
+/// If both are given.
+pub(crate) fn refuse_selector_with_names(targets: &[Target], selector: bool) -> Result<(), CliError> {
+    let named = targets.iter().find_map(|target| target.name.as_deref()).filter(|_| selector);
+    named.map_or(Ok(()), |name| {
+        Err(CliError::usage(format!("{name:?} is a name, and names cannot stand beside a selector (-l)."))
+            .hint("leave out the name or the selector."))
+    })
+}
+
 /// Parses the arguments of a command that takes one object: `TYPE/NAME` or `TYPE NAME`.
 ///
 /// # Errors
