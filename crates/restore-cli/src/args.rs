@@ -136,6 +136,34 @@ pub(crate) enum Command {
     Version(commands::version::VersionArgs),
 }
 
+/// What a verb owes to its caller when its output goes nowhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Duty {
+    /// It changes something: it goes on, and its exit code tells what became of that.
+    Change,
+    /// It works out one answer: its exit code is part of it, and an answer that was cut short is no answer.
+    Answer,
+    /// It prints as much as is read, and its exit code judges nothing.
+    Pour,
+}
+
+impl Command {
+    /// Returns the duty of a verb.
+    pub(crate) fn duty(&self) -> Duty {
+        match self {
+            Self::Restore(_) | Self::Apply(_) | Self::Undo(_) => Duty::Change,
+            Self::Log(_) | Self::Dump(_) | Self::Completion(_) | Self::Version(_) => Duty::Pour,
+            Self::Info(_)
+            | Self::Get(_)
+            | Self::Show(_)
+            | Self::Diff(_)
+            | Self::Graph(_)
+            | Self::Deleted(_)
+            | Self::Plan(_) => Duty::Answer,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;

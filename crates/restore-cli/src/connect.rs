@@ -15,7 +15,6 @@ impl Ctx {
     /// # Errors
     /// If no cluster is named, or the kubeconfig cannot be used.
     pub(crate) async fn cluster(&self) -> Result<Cluster, CliError> {
-        vmrewind_cluster::install_crypto_provider();
         let options = ConnectOptions {
             kubeconfig: self.global.kubeconfig.clone(),
             context: self.global.context.clone(),

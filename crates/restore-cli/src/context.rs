@@ -13,7 +13,7 @@ use crate::{
     kubeconfig,
     mask::Masker,
     names::{TypeName, Types},
-    output::{Out, Talk},
+    output::{Lost, Out, Talk},
     progress::Bar,
 };
 
@@ -29,6 +29,8 @@ pub(crate) struct Ctx {
     pub(crate) out: Out,
     /// Where talk goes.
     pub(crate) talk: Talk,
+    /// Tells whether data was lost on its way out.
+    pub(crate) lost: Lost,
 }
 
 /// Group and kind of the definitions of types.

@@ -18,6 +18,9 @@ use crate::{
     planning::Planned,
 };
 
+/// What [`watched`] is told by `undo`, which leaves what it may not touch.
+pub(crate) const TAKING_BACK: &str = "taking back";
+
 /// How the outcome is reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Report {
@@ -42,6 +45,9 @@ pub(crate) fn confirm(ctx: &mut Ctx, yes: bool, question: &str) -> Result<(), Cl
             .hint("look at the plan above, then run it again with --yes."));
     }
     ctx.out.flush()?;
+    if ctx.lost.any() {
+        return Err(CliError::new(Kind::Unavailable, "nothing was done: what you are asked about could not be shown."));
+    }
     ctx.talk.ask(&format!("{question} Only \"yes\" goes on: "))?;
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer)?;
@@ -74,9 +80,23 @@ pub(crate) async fn carry_out(
         return Ok(0);
     }
     let (id, mut journal) = journals.begin(plan, ctx.now)?;
+    ctx.out.flush()?; // the plan comes before what is done
     ctx.talk.note(&format!("Journal {id}: {}", journal.path().display()))?;
     let outcome = watched(ctx, "restoring", async |run| execute(plan, run, &mut journal).await, world, target).await;
+    if outcome.is_err() && journal.entries().is_empty() {
+        // Nothing was begun, so there is nothing to go on with or to take back.
+        discard(ctx, &id, &journal)?;
+    }
     finish(ctx, &id, plan, &journal, outcome, report)
+}
+
+/// Removes the journal of a restore that was refused before its first step.
+fn discard(ctx: &mut Ctx, id: &str, journal: &Journal) -> Result<(), CliError> {
+    match std::fs::remove_file(journal.path()) {
+        Ok(()) => ctx.talk.note(&format!("Nothing was done; the empty journal {id} is removed."))?,
+        Err(error) => ctx.talk.warn(&format!("nothing was done, but the empty journal {id} stays: {error}."))?,
+    }
+    Ok(())
 }
 
 /// Goes on with a restore that was cut.
@@ -91,6 +111,7 @@ pub(crate) async fn go_on(
     report: Report,
 ) -> Result<u8, CliError> {
     let Planned { world, target, plan } = planned;
+    ctx.out.flush()?;
     let outcome = watched(ctx, "going on", async |run| resume(run, &mut journal).await, world, target).await;
     finish(ctx, id, plan, &journal, outcome, report)
 }
@@ -105,7 +126,8 @@ pub(crate) async fn watched<T>(
 ) -> Result<T, RestoreError> {
     let cancelled = AtomicBool::new(false);
     let asked_to_stop = || cancelled.load(Ordering::Relaxed);
-    let bar = ctx.bar(what).with_lines(!ctx.global.quiet);
+    let failed = if what == TAKING_BACK { "left" } else { "FAILED" };
+    let bar = ctx.bar(what).with_lines(!ctx.global.quiet).with_failed(failed);
     let run = Run { world, target, progress: &bar, now: &*ctx.clock, cancelled: &asked_to_stop };
     let listen = async {
         while tokio::signal::ctrl_c().await.is_ok() {
@@ -148,6 +170,7 @@ fn cut(error: RestoreError, id: &str, journal: &Journal) -> CliError {
     let begun = !journal.entries().is_empty();
     let mut error = CliError::from(error);
     error.hint = match error.hint.take() {
+        Some(hint) if !begun && hint.contains(" ID") => None,
         Some(hint) => Some(hint.replace(" ID", &format!(" {id}"))),
         None if begun => Some(format!("go on with restore --resume {id}, or take back with undo {id}.")),
         None => None,
@@ -180,6 +203,7 @@ fn print(ctx: &mut Ctx, id: &str, outcome: &Outcome) -> Result<(), CliError> {
             .collect();
         writeln!(ctx.out, "  {bad}{}{bad:#} differs: {}", object.key, paths.join(", "))?;
     }
+    ctx.out.flush()?;
     ctx.talk.note(&format!("To take it back: kubectl vmrewind undo {id}"))?;
     Ok(())
 }

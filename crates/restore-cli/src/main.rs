@@ -45,10 +45,10 @@ use clap::Parser as _;
 use vmrewind_model::Timestamp;
 
 use crate::{
-    args::Cli,
+    args::{Cli, Duty},
     context::Ctx,
     error::{CliError, Kind},
-    output::{Talk, style},
+    output::{Lost, Out, Patient, Talk, style},
 };
 
 fn main() -> ExitCode {
@@ -57,6 +57,7 @@ fn main() -> ExitCode {
         Err(error) => return usage(&error),
     };
     logs(cli.global.verbose);
+    vmrewind_cluster::install_crypto_provider(); // stores are reached over TLS, too
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&CliError::bug(format!("cannot start: {error}."))),
@@ -72,15 +73,27 @@ async fn run(cli: Cli) -> Result<u8, CliError> {
         Some(now) => now,
         None => clock()?,
     };
-    let talk = Talk::new(Box::new(anstream::stderr()), cli.global.quiet);
-    let out = Box::new(io::BufWriter::new(anstream::stdout()));
+    // What is said must not stop what is done: nobody may be listening any more.
+    let talk = Talk::new(Box::new(Patient::new(anstream::stderr(), Lost::default())), cli.global.quiet);
+    let (duty, lost) = (cli.command.duty(), Lost::default());
+    let out = io::BufWriter::new(anstream::stdout());
+    let out: Out = if duty == Duty::Pour { Box::new(out) } else { Box::new(Patient::new(out, lost.clone())) };
     let fixed = cli.global.now;
     let clock = Box::new(move || fixed.or_else(|| clock().ok()).unwrap_or(now));
-    let mut ctx = Ctx { global: cli.global, now, clock, out, talk };
+    let mut ctx = Ctx { global: cli.global, now, clock, out, talk, lost };
     let result = commands::run(&mut ctx, cli.command).await;
-    match ctx.out.flush() {
-        Err(error) if result.is_ok() => Err(error.into()),
-        Ok(()) | Err(_) => result,
+    let flushed = ctx.out.flush();
+    let code = result?;
+    flushed?;
+    match ctx.lost.take() {
+        Some(error) if error.kind() != io::ErrorKind::BrokenPipe => match duty {
+            Duty::Change => {
+                ctx.talk.warn(&format!("the output is not complete ({error}), but what was asked for was done."))?;
+                Ok(code)
+            }
+            Duty::Answer | Duty::Pour => Err(error.into()),
+        },
+        Some(_) | None => Ok(code),
     }
 }
 

@@ -81,8 +81,8 @@ pub(crate) async fn locate(
 
 fn named(asked: Instant, object: Option<&ObjectKey>) -> Result<&ObjectKey, CliError> {
     object.ok_or_else(|| {
-        CliError::usage(format!("{asked} is about one object, and none is named."))
-            .hint("name it as TYPE/NAME, or give a time.")
+        CliError::usage(format!("{asked} is about one object, and what is named is not one object."))
+            .hint("name exactly one, as TYPE/NAME, or give a time: deleted -A tells when each was deleted.")
     })
 }
 

@@ -2,11 +2,15 @@
 //!
 //! Does not: carry the plan out, or print it.
 
-use vmrewind_archive::{Archive, At};
+use futures::{StreamExt as _, pin_mut};
+use vmrewind_archive::{Archive, At, SeqRange};
 use vmrewind_cluster::Cluster;
 use vmrewind_graph::{Deps, closure};
-use vmrewind_model::ObjectKey;
-use vmrewind_restore::{ClusterTarget, PlanRequest, RestorePlan, WithDeps, World, dry_run, needs, observe, plan};
+use vmrewind_model::{Change, ObjectKey, RecordKey, Seq};
+use vmrewind_restore::{
+    ClusterTarget, Missing, PlanRequest, RestoreError, RestorePlan, Step, WithDeps, World, dry_run, needs, observe,
+    plan,
+};
 
 use crate::{
     certainty::{self, Touched},
@@ -16,7 +20,7 @@ use crate::{
     kubeconfig,
     missing::not_there,
     moment::Moment,
-    names::{Types, parse_targets},
+    names::{Types, parse_targets, refuse_selector_with_names},
     request::RequestArgs,
 };
 
@@ -46,7 +50,38 @@ pub(crate) async fn make(ctx: &mut Ctx, args: &RequestArgs, ask_server: bool) ->
     if ask_server {
         dry_run(&mut plan, &world, &target, &bar).await?;
     }
+    drop(bar);
+    for row in &plan.missing {
+        deleted_before(ctx, &archive, &plan, row).await?;
+    }
     Ok(Planned { world, target, plan })
+}
+
+/// Says of something that is missing that it was deleted before the instant, and where it still is.
+async fn deleted_before(ctx: &mut Ctx, archive: &Archive, plan: &RestorePlan, row: &Missing) -> Result<(), CliError> {
+    let filter = |key: &RecordKey| key.object.to_string() == row.target;
+    let history = archive.history(&filter, SeqRange::ALL);
+    pin_mut!(history);
+    let mut deleted = None;
+    while let Some(record) = history.next().await {
+        let record = record?;
+        if record.counts_from() > plan.archive.seq {
+            continue;
+        }
+        match record.change {
+            Change::Deleted { .. } => deleted = Some((record.t, record.counts_from())),
+            Change::Object { .. } | Change::Withheld { .. } => deleted = None,
+            Change::Unobserved { .. } | Change::Absent { .. } | Change::Gap(_) | Change::Heartbeat => {}
+        }
+    }
+    if let Some((t, Seq(seq))) = deleted {
+        ctx.talk.warn(&format!(
+            "{} was deleted at {t}, before the instant of this plan; it is still there at --at seq:{}.",
+            row.target,
+            seq.saturating_sub(1)
+        ))?;
+    }
+    Ok(())
 }
 
 /// Reads the captured objects of a plan that was made before.
@@ -61,9 +96,12 @@ pub(crate) async fn captured_for(ctx: &Ctx, archive: &Archive, plan: &RestorePla
 async fn captured(ctx: &mut Ctx, archive: &Archive, args: &RequestArgs) -> Result<(World, PlanRequest), CliError> {
     let types = ctx.types(archive, &args.what).await?;
     let targets = parse_targets(&types, &args.what)?;
+    refuse_selector_with_names(&targets, args.selector.is_some())?;
     let namespace = ctx.namespaces(&args.scope)?;
     let anchor = match targets.as_slice() {
         [target] => target.key(namespace.as_deref().unwrap_or_default()),
+        // A whole namespace: what is deleted is the namespace itself.
+        [] => args.scope.namespace.as_deref().map(|name| ObjectKey::new("", "Namespace", "", name)),
         _ => None,
     };
     let moment = Moment::read(ctx, archive, args.at.at, anchor.as_ref(), &|_| true).await?;
@@ -77,6 +115,12 @@ async fn captured(ctx: &mut Ctx, archive: &Archive, args: &RequestArgs) -> Resul
         {
             return Err(not_there(ctx, archive, &moment, &target.type_, &key).await?);
         }
+    }
+    for key in request.selection.roots.iter().filter(|key| key.is("", "Namespace")) {
+        ctx.talk.warn(&format!(
+            "{key}: a namespace comes without what was in it; to restore that, too, select it with -n {}.",
+            key.name
+        ))?;
     }
     Ok((world, request))
 }
@@ -97,6 +141,43 @@ fn touched(world: &World, request: &PlanRequest, types: &Types) -> Touched {
     let walked = closure(&consulted, roots, deps);
     debug_assert!(walked.nodes.len() >= roots.len(), "every root is a node");
     consulted.touched(types)
+}
+
+/// Refuses a plan that would not be made again from what the cluster holds now.
+///
+/// # Errors
+/// [`crate::error::Kind::Drifted`] if another plan would be made; as [`make`] otherwise.
+pub(crate) async fn check_drift(
+    ctx: &Ctx,
+    made: &RestorePlan,
+    world: &World,
+    target: &ClusterTarget,
+) -> Result<(), CliError> {
+    if made.archive.uuid != world.archive().uuid {
+        let (planned, found) = (made.archive.uuid.clone(), world.archive().uuid.clone());
+        return Err(RestoreError::OtherArchive { planned, found }.into());
+    }
+    let view = observe(target, &needs(world, &made.request)?, &ctx.bar("looking at the cluster")).await?;
+    if made.target.cluster != view.cluster {
+        let (planned, found) = (made.target.cluster.clone(), view.cluster);
+        return Err(RestoreError::OtherCluster { planned, found }.into());
+    }
+    let mut now = plan(world, &made.request, &view, made.created)?;
+    let mut before = made.clone();
+    before.steps.iter_mut().for_each(|step| step.check = None); // what a dry run said
+    (now.id, now.archive.t) = (before.id.clone(), before.archive.t); // the id holds the instant as it was asked for
+    if now == before {
+        return Ok(());
+    }
+    let of = |steps: &[Step], others: &[Step]| -> Vec<String> {
+        let other = steps.iter().filter(|step| !others.contains(step));
+        other.map(|step| format!("{}: another {} would be planned now", step.key, step.action.text())).collect()
+    };
+    let mut changes = of(&before.steps, &now.steps);
+    if changes.is_empty() {
+        changes.push("its volumes, identities, warnings or refusals would be others".to_owned());
+    }
+    Err(RestoreError::Drifted { changes }.into())
 }
 
 /// Connects to the cluster and says which one it is, before anything is read or changed there.

@@ -11,6 +11,7 @@ use vmrewind_restore::{Step, StepState};
 pub(crate) struct Bar {
     bar: ProgressBar,
     loud: bool,
+    failed: &'static str,
 }
 
 impl Bar {
@@ -22,12 +23,18 @@ impl Bar {
             bar.set_style(style);
         }
         bar.set_message(what);
-        Self { bar, loud: false }
+        Self { bar, loud: false, failed: "FAILED" }
     }
 
     /// Prints a line for each step that ends, too.
     pub(crate) fn with_lines(mut self, loud: bool) -> Self {
         self.loud = loud;
+        self
+    }
+
+    /// Says in other words that a step was not done.
+    pub(crate) fn with_failed(mut self, failed: &'static str) -> Self {
+        self.failed = failed;
         self
     }
 
@@ -63,7 +70,7 @@ impl vmrewind_restore::Progress for Bar {
             }
             StepState::Done => "done",
             StepState::AlreadyDone => "was done before",
-            StepState::Failed => "FAILED",
+            StepState::Failed => self.failed,
         };
         self.bar.inc(1);
         if self.loud {

@@ -2,10 +2,10 @@
 //!
 //! Does not: do anything that does not stand in the plan.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
-use vmrewind_restore::{RestorePlan, dry_run};
+use vmrewind_restore::{RestoreError, RestorePlan, dry_run};
 
 use super::restore::report;
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     executing::{Report, carry_out, confirm},
     journals::JournalArgs,
     planning::{self, Planned},
-    render::plan::print,
+    render::{plan::print, ways},
     request::DryRun,
 };
 
@@ -40,13 +40,24 @@ pub(crate) struct ApplyArgs {
     output: Report,
 }
 
+/// Reads a plan file. One that is not there is a mistake on the command line; one that was changed is damage.
+fn load(file: &Path) -> Result<RestorePlan, CliError> {
+    match RestorePlan::load(file) {
+        Err(RestoreError::File { source, .. }) => {
+            Err(CliError::usage(format!("the plan file {} cannot be read: {source}.", file.display()))
+                .hint("plan -o FILE writes one."))
+        }
+        result => Ok(result?),
+    }
+}
+
 /// Carries out a plan file.
 pub(crate) async fn run(ctx: &mut Ctx, args: ApplyArgs) -> Result<u8, CliError> {
-    let mut plan = RestorePlan::load(&args.filename)?;
+    let mut plan = load(&args.filename)?;
     let show = |ctx: &mut Ctx, plan: &RestorePlan| print(&mut ctx.out, plan, ctx.now, ctx.global.verbose > 0);
     if args.dry_run == DryRun::Client {
         show(ctx, &plan)?;
-        plan.check_refusals()?;
+        ways::check(&plan)?;
         ctx.talk.note("Dry run: nothing was changed.")?;
         return Ok(0);
     }
@@ -54,12 +65,13 @@ pub(crate) async fn run(ctx: &mut Ctx, args: ApplyArgs) -> Result<u8, CliError> 
     let world = planning::captured_for(ctx, &archive, &plan).await?;
     let target = planning::connect(ctx).await?;
     if args.dry_run == DryRun::Server {
+        planning::check_drift(ctx, &plan, &world, &target).await?;
         dry_run(&mut plan, &world, &target, &ctx.bar("asking the server")).await?;
     }
     if args.output == Report::Table || args.dry_run != DryRun::None {
         show(ctx, &plan)?;
     }
-    plan.check_refusals()?;
+    ways::check(&plan)?;
     if args.dry_run == DryRun::Server {
         ctx.talk.note("Dry run: nothing was changed.")?;
         return Ok(0);

@@ -12,7 +12,7 @@ use crate::{
     error::CliError,
     output::to_yaml,
     planning,
-    render::plan::print,
+    render::{plan::print, ways},
     request::{DryRun, RequestArgs},
 };
 
@@ -79,7 +79,7 @@ pub(crate) async fn run(ctx: &mut Ctx, args: PlanArgs) -> Result<u8, CliError> {
         planned.plan.save(file)?;
         ctx.talk.note(&format!("Plan written to {}: carry it out with apply -f.", file.display()))?;
     }
-    planned.plan.check_refusals()?;
+    ways::check(&planned.plan)?;
     Ok(0)
 }
 

@@ -11,9 +11,36 @@ use crate::{
     executing::{Report, carry_out, confirm, go_on},
     journals::JournalArgs,
     planning::{self, Planned},
-    render::plan::print,
+    render::{plan::print, ways},
     request::{DryRun, RequestArgs},
 };
+
+/// What a journal has decided already.
+const RESUME_REFUSES: [&str; 23] = [
+    "what",
+    "at",
+    "namespace",
+    "all_namespaces",
+    "selector",
+    "with_deps",
+    "exclude_namespace",
+    "namespace_map",
+    "create_namespace",
+    "storage_class_map",
+    "mac",
+    "serial",
+    "firmware_uuid",
+    "seed",
+    "run_strategy",
+    "volumes",
+    "mark",
+    "on_conflict",
+    "live",
+    "stop",
+    "cluster_scoped",
+    "allow_missing",
+    "dry_run",
+];
 
 /// Put objects back as they were: plan, confirm, apply
 ///
@@ -35,7 +62,7 @@ pub(crate) struct RestoreArgs {
     #[arg(short = 'y', long)]
     yes: bool,
     /// Go on with a restore that was cut, by the id of its journal
-    #[arg(long, value_name = "ID", conflicts_with_all = ["what", "namespace", "all_namespaces", "selector", "dry_run"])]
+    #[arg(long, value_name = "ID", conflicts_with_all = RESUME_REFUSES)]
     resume: Option<String>,
     #[command(flatten)]
     journals: JournalArgs,
@@ -66,7 +93,7 @@ pub(crate) async fn run(ctx: &mut Ctx, args: RestoreArgs) -> Result<u8, CliError
     if args.output == Report::Table || args.dry_run != DryRun::None {
         print(&mut ctx.out, &planned.plan, ctx.now, ctx.global.verbose > 0)?;
     }
-    planned.plan.check_refusals()?;
+    ways::check(&planned.plan)?;
     if args.dry_run != DryRun::None {
         ctx.talk.note("Dry run: nothing was changed.")?;
         return Ok(0);

@@ -7,14 +7,14 @@ use std::io::Write as _;
 use clap::Args;
 use serde_json::{Value, json};
 use vmrewind_model::Timestamp;
-use vmrewind_restore::{Event, Journal, UndoOutcome, Undone, undo};
+use vmrewind_restore::{Event, Journal, UndoOptions, UndoOutcome, Undone, World, undo_preview, undo_with};
 
 use super::restore::report;
 use crate::{
     age,
     context::Ctx,
     error::{CliError, Kind},
-    executing::{Report, confirm, watched},
+    executing::{Report, TAKING_BACK, confirm, watched},
     journals::JournalArgs,
     output::{Table, envelope, style, to_json, to_yaml},
     planning,
@@ -22,13 +22,17 @@ use crate::{
 
 /// Take back what a restore did
 ///
-/// Objects that the restore created are deleted, those that it replaced are put back, in reverse order. Without an id the
-/// journals are listed. Exit code 3 if something was left.
+/// Objects that the restore created are deleted, those that it replaced are put back, in reverse order. A namespace
+/// that it created stays. The archive is not needed. Without an id the journals are listed. Exit code 3 if something else was
+/// left.
 #[derive(Debug, Args)]
 pub(crate) struct UndoArgs {
     /// Id of the journal, the beginning of it, or the path of its file
     #[arg(value_name = "ID")]
     id: Option<String>,
+    /// Take back as well what was changed since, and claims that are bound and may hold data
+    #[arg(long)]
+    force: bool,
     /// Do not ask
     #[arg(short = 'y', long)]
     yes: bool,
@@ -43,25 +47,39 @@ pub(crate) struct UndoArgs {
 pub(crate) async fn run(ctx: &mut Ctx, args: UndoArgs) -> Result<u8, CliError> {
     let Some(id) = &args.id else { return list(ctx, &args) };
     let (id, mut journal) = args.journals.open(id)?;
-    let archive = ctx.archive().await?;
-    let world = planning::captured_for(ctx, &archive, journal.plan()).await?;
+    let world = World::none(); // the journal holds all that is put back
     let target = planning::connect(ctx).await?;
     let done = done(&journal);
     let begun: Timestamp = journal.header().created;
     ctx.talk.note(&format!("Restore {id} of {begun} ({}) did {done} steps.", age::ago(ctx.now, begun)))?;
+    for Undone { step, key, note } in undo_preview(&journal) {
+        ctx.talk.note(&format!("  {step:>3} {key}: to be {note}"))?;
+    }
+    let options = UndoOptions { force: args.force };
     confirm(ctx, args.yes, &format!("Take it back in cluster {}?", journal.plan().target.cluster))?;
-    let outcome = watched(ctx, "taking back", async |run| undo(run, &mut journal).await, &world, &target).await?;
+    let outcome =
+        watched(ctx, TAKING_BACK, async |run| undo_with(run, &mut journal, options).await, &world, &target).await?;
     match args.output {
         Report::Json => write!(ctx.out, "{}", to_json(&answer(&id, &outcome))?)?,
         Report::Yaml => write!(ctx.out, "{}", to_yaml(&answer(&id, &outcome))?)?,
         Report::Table => print(ctx, &outcome)?,
     }
     ctx.out.flush()?;
-    if outcome.left.is_empty() {
+    let (kept, left): (Vec<&Undone>, Vec<&Undone>) = outcome.left.iter().partition(|row| stays(row));
+    for Undone { key, .. } in kept {
+        ctx.talk
+            .warn(&format!("{key} stays: other things may be in it; if not, kubectl delete namespace {}.", key.name))?;
+    }
+    if left.is_empty() {
         return Ok(0);
     }
-    Err(CliError::new(Kind::Partly, format!("{} thing(s) were left as they are.", outcome.left.len()))
-        .hint("look at them above; undo can be repeated."))
+    Err(CliError::new(Kind::Partly, format!("{} thing(s) were left as they are.", left.len()))
+        .hint("the reasons stand above; once they are out of the way, undo can be repeated."))
+}
+
+/// Tells whether something is left on purpose, however often undo is repeated: a namespace may hold what is not ours.
+fn stays(row: &Undone) -> bool {
+    row.key.is("", "Namespace")
 }
 
 /// Counts the steps that were done and not taken back.

@@ -12,7 +12,7 @@ mod yaml;
 pub(crate) use format::{Format, choose};
 pub(crate) use jsonpath::Template;
 pub(crate) use pretty::{to_json, to_line};
-pub(crate) use stream::{Out, Talk, style};
+pub(crate) use stream::{Lost, Out, Patient, Talk, style};
 pub(crate) use table::Table;
 pub(crate) use yaml::to_yaml;
 

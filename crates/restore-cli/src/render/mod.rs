@@ -4,3 +4,4 @@
 
 pub(crate) mod graph;
 pub(crate) mod plan;
+pub(crate) mod ways;

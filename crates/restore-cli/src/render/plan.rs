@@ -107,13 +107,11 @@ fn steps(out: &mut dyn Write, plan: &RestorePlan, rules: bool) -> io::Result<()>
         let style = match step.action {
             Action::Create | Action::Start | Action::Power => style::GOOD,
             Action::Replace
-        | Action::Recreate
-        | Action::ReleaseOwner
-        | Action::Stop
-        | Action::ReleaseVolume
-        | Action::PatchOwner => {
-                style::WARN
-            }
+            | Action::Recreate
+            | Action::ReleaseOwner
+            | Action::Stop
+            | Action::ReleaseVolume
+            | Action::PatchOwner => style::WARN,
             Action::Refuse => style::BAD,
             Action::Unchanged | Action::Keep | Action::Skip => style::DIM,
         };
@@ -225,7 +223,7 @@ fn missing(out: &mut dyn Write, plan: &RestorePlan) -> io::Result<()> {
     if plan.missing.is_empty() {
         return Ok(());
     }
-    title(out, "Needed, but not in the archive")?;
+    title(out, "Needed, but not there at that instant")?;
     let mut table = Table::new(&["  TARGET", "NEEDED BY", "AT", "STRENGTH", "ARCHIVE", "CLUSTER"]);
     for row in &plan.missing {
         table.row(

@@ -61,8 +61,8 @@ fn instants_that_the_archive_does_not_have_are_refused() {
     "#);
     insta::assert_snapshot!(told.run("get vm -A --at before-delete").all(), @r#"
     --- stderr
-    Error: before-delete is about one object, and none is named.
-    Hint: name it as TYPE/NAME, or give a time.
+    Error: before-delete is about one object, and what is named is not one object.
+    Hint: name exactly one, as TYPE/NAME, or give a time: deleted -A tells when each was deleted.
     [exit status: 2]
     "#);
 }
@@ -145,4 +145,97 @@ fn a_reader_that_goes_away_is_no_error() {
 #[test]
 fn colours_are_left_out_where_nobody_sees_them() {
     assert!(!morning().write().run("log -A").all().contains('\u{1b}'));
+}
+
+#[test]
+fn names_beside_a_selector_are_refused_because_one_of_them_would_be_ignored() {
+    let told = morning().write();
+    for words in [
+        "get vm/db-1 -n prod -l app=db --at seq:8",
+        "plan vm/db-1 -n prod -l app=none --at seq:8",
+        "restore vm db-1 -n prod -l app=none --at seq:8 --yes",
+    ] {
+        let ran = told.run(words);
+        assert_eq!(ran.code, 2, "{}", ran.all());
+        assert!(ran.stderr.contains("cannot stand beside a selector"), "{words}: {}", ran.stderr);
+    }
+    assert_eq!(told.run("get vm -n prod -l app=db --at seq:8 -o name").stdout.lines().count(), 1);
+}
+
+#[test]
+fn before_delete_of_several_objects_says_that_it_takes_one() {
+    let ran = morning().write().run("restore vm/db-1 vm/web -n prod --at before-delete --yes");
+    assert_eq!(ran.code, 2, "{}", ran.all());
+    assert!(ran.stderr.contains("name exactly one"), "{}", ran.stderr);
+}
+
+#[test]
+fn before_delete_with_a_namespace_alone_is_about_the_namespace() {
+    let told = Story::new()
+        .added(&vmrewind_testkit::build::namespace("prod"))
+        .added(&tls())
+        .commit()
+        .wait(60)
+        .deleted(&tls())
+        .deleted(&vmrewind_testkit::build::namespace("prod"))
+        .write();
+    let ran = told.run("plan -n prod --at before-delete --kubeconfig /nonexistent/kubeconfig");
+    assert!(ran.stderr.contains("/nonexistent/kubeconfig"), "the instant has a meaning: {}", ran.stderr);
+    let ran = morning().write().run("plan -n prod --at before-delete --kubeconfig /nonexistent/kubeconfig");
+    assert!(ran.stderr.contains("no deletion of Namespace/prod"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_restore_that_goes_on_takes_no_flags_that_its_journal_has_decided() {
+    for flag in ["--at seq:8", "--volumes blank", "--mac keep", "--on-conflict replace", "--stop", "--mark"] {
+        let ran = morning().write().run(&format!("restore --resume x {flag}"));
+        assert_eq!(ran.code, 2, "{}", ran.all());
+        assert!(ran.stderr.contains("cannot be used with"), "{flag}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_plan_file_that_is_not_there_is_a_mistake_on_the_command_line() {
+    let told = morning().write();
+    let ran = told.run(&format!("apply -f {} --yes", told.file("nowhere.json")));
+    assert_eq!(ran.code, 2, "{}", ran.all());
+    assert!(ran.stderr.contains("nowhere.json") && ran.stderr.contains("Hint:"), "{}", ran.stderr);
+}
+
+#[test]
+fn an_archive_behind_tls_is_no_reason_to_crash() {
+    // Nobody listens there; a store that asks again and again is cut short (124).
+    let url = "s3://bucket/prefix?endpoint=https://127.0.0.1:1&region=x";
+    let status = std::process::Command::new("timeout")
+        .args(["3", env!("CARGO_BIN_EXE_kubectl-vmrewind"), "get", "vm", "-A", "--archive", url])
+        .envs([("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "b")])
+        .stderr(std::process::Stdio::null())
+        .status()
+        .expect("the tool runs");
+    assert!(matches!(status.code(), Some(8 | 124)), "{status}");
+}
+
+#[test]
+fn an_answer_keeps_its_exit_code_although_nobody_reads_it() {
+    let told = morning().write();
+    let script = format!(
+        "set -o pipefail; {} diff seq:8 before-delete vm/db-1 -n prod --archive {} | true",
+        env!("CARGO_BIN_EXE_kubectl-vmrewind"),
+        told.place().display()
+    );
+    let status = std::process::Command::new("bash").args(["-c", &script]).status().expect("bash");
+    assert_eq!(status.code(), Some(1));
+}
+
+#[test]
+fn an_answer_that_does_not_fit_on_the_disk_is_no_answer() {
+    let told = morning().write();
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("a full device");
+    let status = std::process::Command::new(env!("CARGO_BIN_EXE_kubectl-vmrewind"))
+        .args(["get", "vm", "-A", "--archive", &told.place().display().to_string()])
+        .stdout(full)
+        .stderr(std::process::Stdio::null())
+        .status()
+        .expect("the tool runs");
+    assert_eq!(status.code(), Some(8));
 }

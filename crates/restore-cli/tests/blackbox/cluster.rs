@@ -50,8 +50,12 @@ impl Site {
     fn start() -> Self {
         let runtime = Runtime::new().expect("a runtime");
         let rules = vec![json!({"apiGroups": ["kubevirt.io"], "resources": ["*"], "verbs": ["get", "list"]})];
+        let everything = vec![json!({"apiGroups": ["*"], "resources": ["*"], "verbs": ["get", "list"]})];
         let options = Options {
-            users: vec![User { name: "reader".to_owned(), rules }],
+            users: vec![
+                User { name: "reader".to_owned(), rules },
+                User { name: "looker".to_owned(), rules: everything },
+            ],
             crds: bench::own_definitions().expect("definitions"),
             ..Options::default()
         };
@@ -206,6 +210,10 @@ fn a_plan_file_is_carried_out_as_it_is_or_not_at_all() {
     assert_eq!(drifted.code, 4, "{}", drifted.all());
     assert!(drifted.stderr.contains("app-key"), "{}", drifted.stderr);
     assert_eq!(site.machine(), None);
+    let dry = site.run(&told, &format!("apply -f {file} --dry-run=server"));
+    assert_eq!(dry.code, 4, "a dry run says what the real one would: {}", dry.all());
+    let list = site.run(&told, "undo -o json").json();
+    assert_eq!(list["items"], json!([]), "a restore that never began leaves no journal");
 
     site.delete("", "Secret", "app-key");
     let applied = site.run(&told, &format!("apply -f {file} --yes -o json"));
@@ -278,7 +286,7 @@ fn what_cannot_be_done_safely_is_refused_with_a_way_out() {
 
         Why this cannot be carried out
           PersistentVolumeClaim/prod/disk-data: volume disk-data of VirtualMachine disk (claim disk-data): the claim is gone, so its data cannot be shown to exist
-            Hint: Choose blank (an empty disk), or create the claim with its data yourself.
+            Hint: Choose --volumes keep,disk/disk-data=blank (an empty disk), or create the claim with its data yourself.
         "#);
     });
     assert!(lost.stdout.contains("disk-data") && lost.stdout.contains("Hint:"), "{}", lost.stdout);
@@ -322,4 +330,104 @@ fn a_copy_goes_into_another_namespace_with_a_new_identity() {
     let copy = site.runtime.block_on(site.cluster.get(&target, "app")).expect("an answer");
     assert!(copy.is_some(), "{}", ran.all());
     assert_eq!(site.machine(), None, "the original stays away");
+}
+
+#[test]
+fn a_restore_is_carried_out_although_nobody_reads_what_it_says() {
+    let site = Site::start();
+    let told = story().write_for(&site.uid);
+    let kubeconfig = site.plane.kubeconfig().display().to_string();
+    let script = format!(
+        "set -o pipefail; {} restore vm/app -n prod --at before-delete --yes --archive {} --kubeconfig {kubeconfig} \
+         --journal-dir {} 2>&1 | true",
+        env!("CARGO_BIN_EXE_kubectl-vmrewind"),
+        told.place().display(),
+        told.file("journals"),
+    );
+    let status = std::process::Command::new("bash").args(["-c", &script]).status().expect("bash");
+    assert_eq!(status.code(), Some(0));
+    assert!(site.machine().is_some(), "the exit code 0 means that it was restored");
+}
+
+#[test]
+fn undo_needs_no_archive_and_a_namespace_that_stays_is_no_failure() {
+    let site = Site::start();
+    let told = story().write_for(&site.uid);
+    let ran = site.run(
+        &told,
+        "restore vm/app -n prod --at before-delete --namespace-map test --create-namespace --run-strategy Halted --yes",
+    );
+    assert_eq!(ran.code, 0, "{}", ran.all());
+    let id = newest_journal(&site, &told);
+    let undone = site.run(&told, &format!("undo {id} --yes --archive {}", told.file("nowhere")));
+    assert_eq!(undone.code, 0, "{}", undone.all());
+    assert!(undone.stderr.contains("Namespace/test stays") && !undone.stderr.contains("FAILED"), "{}", undone.stderr);
+}
+
+#[test]
+fn what_is_said_and_what_is_shown_come_in_one_order() {
+    let site = Site::start();
+    let told = story().write_for(&site.uid);
+    let kubeconfig = site.plane.kubeconfig().display().to_string();
+    let script = format!(
+        "{} restore vm/app -n prod --at before-delete --yes --archive {} --kubeconfig {kubeconfig} --journal-dir {} 2>&1",
+        env!("CARGO_BIN_EXE_kubectl-vmrewind"),
+        told.place().display(),
+        told.file("journals"),
+    );
+    let output = std::process::Command::new("bash").args(["-c", &script]).output().expect("bash");
+    let text = String::from_utf8(output.stdout).expect("text");
+    let places: Vec<Option<usize>> =
+        ["Target:", "Plan ", "Journal ", ": done", "Restored", "Verified", "To take it back"]
+            .map(|word| text.find(word))
+            .into();
+    assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{places:?} in\n{text}");
+}
+
+#[test]
+fn a_dependency_that_was_deleted_first_is_named_with_an_instant_that_has_it() {
+    let site = Site::start();
+    let told = Story::new()
+        .added(&vmrewind_testkit::build::namespace("prod"))
+        .added(&secret("app-key"))
+        .added(&machine())
+        .commit()
+        .wait(60)
+        .deleted(&secret("app-key"))
+        .deleted(&machine())
+        .write_for(&site.uid);
+    let ran = site.run(&told, "plan vm/app -n prod --at before-delete");
+    assert_eq!(ran.code, 1, "{}", ran.all());
+    assert!(ran.stdout.contains("Needed, but not there at that instant"), "{}", ran.stdout);
+    assert!(ran.stderr.contains("Secret/prod/app-key was deleted at"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("it is still there at --at seq:3"), "{}", ran.stderr);
+    assert_eq!(site.run(&told, "plan vm/app -n prod --at seq:3").code, 0);
+}
+
+#[test]
+fn a_namespace_by_name_says_that_it_comes_empty() {
+    let site = Site::start();
+    let told = story().write_for(&site.uid);
+    let ran = site.run(&told, "plan ns/prod --at seq:1");
+    assert!(ran.stderr.contains("comes without what was in it"), "{}", ran.all());
+}
+
+#[test]
+fn a_dry_run_that_the_server_would_refuse_is_not_done() {
+    let site = Site::start();
+    let told = Story::new()
+        .added(&vmrewind_testkit::build::namespace("prod"))
+        .added(&secret("app-key"))
+        .commit()
+        .wait(60)
+        .deleted(&secret("app-key"))
+        .write_for(&site.uid);
+    let kubeconfig = site.plane.kubeconfig_of("looker").display().to_string();
+    for verb in ["plan", "restore --yes"] {
+        let words = format!("{verb} secret/app-key -n prod --at before-delete --kubeconfig {kubeconfig}");
+        let ran = told.run(&format!("{words} --dry-run=server"));
+        assert_eq!(ran.code, 1, "{}", ran.all());
+        assert!(ran.stdout.contains("THE SERVER WOULD REFUSE IT"), "{}", ran.all());
+        assert!(ran.stderr.contains("the server would refuse 1 step"), "{}", ran.all());
+    }
 }
