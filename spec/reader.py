@@ -39,7 +39,7 @@ FIRST_TIME, LAST_TIME = 946684800000000, 7258118400000000  # F introduction
 FOOTER_SIZE, PUBLIC_HEAD = 384, 48
 FENCE, COMPLETE, HAS_GAP, HAS_LO, HAS_FROM = 4, 8, 16, 32, 64  # F 4, flags
 CUT = b',"obj":'
-CAUSES = {"expired", "denied", "removed", "stalled", "storage-rollback", "unrecordable", "overflow", "clock", "correction"}
+CAUSES = {"expired", "denied", "removed", "stalled", "storage-rollback", "unrecordable", "overflow", "clock", "correction", "unseen"}
 STATES = {"live", "late", "relisting", "stalled", "denied", "removed"}
 # F 6, per op: whether it has "obj", and whether it has "rv" ("maybe": both may be missing, never both there).
 OPS = {"A": (True, False), "M": (True, False), "D": ("maybe", "maybe"), "S": (True, False), "X": (False, False),

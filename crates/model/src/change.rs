@@ -183,6 +183,9 @@ pub enum GapCause {
     Clock,
     /// A periodic list disagreed with what the watch had said.
     Correction,
+    /// The server no longer had the changes since our version. Every version of what was there before or after was
+    /// walked back; an object that was created and deleted in between would not be seen.
+    Unseen,
 }
 
 /// One line of history.

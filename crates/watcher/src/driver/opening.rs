@@ -24,7 +24,8 @@ pub(super) async fn open(watcher: &Watcher, state: &mut State) -> Result<Writer,
     let cluster = identify(watcher).await?;
     let archive = open_or_init(watcher, &cluster).await?;
     let identity = archive.identity();
-    if identity.cluster != cluster.uid {
+    let adopting = identity.cluster != cluster.uid;
+    if adopting {
         if !watcher.settings.adopt {
             return Err(WatcherError::OtherCluster {
                 place: watcher.store.place().to_owned(),
@@ -52,6 +53,9 @@ pub(super) async fn open(watcher: &Watcher, state: &mut State) -> Result<Writer,
         match take_over(watcher, &archive, &head, fence).await? {
             FenceOutcome::Owner(writer) => {
                 state.replay_until(writer.head().t);
+                if adopting {
+                    state.adopt();
+                }
                 state.replayed((watcher.clock)());
                 tracing::info!(epoch = %writer.head().epoch, segment = writer.head().segment, "archive taken over");
                 return Ok(writer);

@@ -8,11 +8,11 @@ use std::{
     time::Duration,
 };
 
-use vmrewind_model::{Change, ObjectKey, RawObject, RecordKey, ResourceId, Rv, Seq, Timestamp};
+use vmrewind_model::{Change, Era, GapCause, ObjectKey, RawObject, RecordKey, ResourceId, Rv, Seq, Timestamp};
 
 use super::{
     State,
-    io::{Action, Choice, Failure, Out, Ticket},
+    io::{Action, Choice, Failure, Out, ResourceSpec, Ticket},
     objects::{How, Sight},
     resource::Trouble,
 };
@@ -32,14 +32,23 @@ pub(super) enum Status {
     Absent,
 }
 
+/// A record that names an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Edge {
+    pub(super) seq: Seq,
+    pub(super) rv: Rv,
+    pub(super) era: Era,
+    pub(super) t: Timestamp,
+}
+
 /// An object that followed objects name.
 #[derive(Clone, Debug)]
 pub(super) struct Want {
     /// How many followed objects name it.
     pub(super) referrers: u32,
     pub(super) home: Arc<str>,
-    /// The record that named it first: its seq and version.
-    pub(super) edge: (Seq, Rv),
+    /// The record that named it first.
+    pub(super) edge: Edge,
     pub(super) status: Status,
     pub(super) fetch: Fetch,
     /// Since when nobody names it any more.
@@ -52,6 +61,7 @@ pub(super) struct Fetch {
     ticket: Option<Ticket>,
     retry: Option<Timestamp>,
     failures: u32,
+    denied: bool,
     pub(super) detail: String,
 }
 
@@ -113,7 +123,7 @@ impl State {
         before: &[ObjectKey],
         after: &[ObjectKey],
         home: &Arc<str>,
-        edge: (Seq, Rv),
+        edge: Edge,
     ) {
         for key in after.iter().filter(|key| before.binary_search(key).is_err()) {
             if !(self.rules.edges.by_name)(&key.group, &key.kind) {
@@ -196,6 +206,9 @@ impl State {
             .collect();
         for key in gone {
             self.follow.set(&key, Status::Absent);
+            if let Some(id) = self.resource_of(&key) {
+                self.close_object_gap(out, &id, &key);
+            }
             self.unobserve(out, &key, Rv(0), "no followed object names it any more", None);
             self.follow.unnamed.remove(&key);
             self.follow.wants.remove(&key);
@@ -217,14 +230,17 @@ impl State {
         match result {
             Ok(Some(object)) => match object.head() {
                 Ok(head) => {
-                    let from_seq = (head.rv < edge.1).then_some(edge.0);
+                    let before = head.rv < edge.rv && edge.era == self.order.era;
+                    let from_seq = before.then_some(edge.seq);
+                    // One that is newer came into being somewhere between the record that names it and now.
+                    let lo = (!before).then_some(edge.t);
                     let known = self.is_old(&key, head.rv);
                     if known && !self.objects.live.contains_key(&key) {
                         // Its end has overtaken the answer: what there is now is not known yet.
                         return;
                     }
                     if !known {
-                        self.observe(out, id, Sight { head, object, how: How::Seen, lo: None, from_seq });
+                        self.observe(out, id, Sight { head, object, how: How::Seen, lo, from_seq });
                     }
                     // A state that cannot be recorded is an open gap of that object: it is not asked for again.
                     self.follow.set(&key, Status::Present);
@@ -236,6 +252,7 @@ impl State {
             },
             Ok(None) => {
                 let record_key = RecordKey { home: home.to_string(), object: key.clone(), uid: String::new() };
+                self.close_object_gap(out, id, &key);
                 self.record(out, Change::Absent { key: record_key, from_seq: None }, None);
                 self.follow.set(&key, Status::Absent);
             }
@@ -243,14 +260,29 @@ impl State {
                 want.fetch.failures += 1;
                 let delay = RETRY.saturating_mul(1 << want.fetch.failures.min(6)).min(MAX_RETRY);
                 want.fetch.retry = Some(out.now.plus(delay));
-                want.fetch.detail = match failure {
-                    Failure::Forbidden(what) => format!("denied: {what}"),
-                    Failure::NotServed => "its type is not served".into(),
-                    Failure::Gone => "the server answered 410".into(),
-                    Failure::Unavailable(reason) => reason,
+                let (cause, detail) = match failure {
+                    Failure::Forbidden(what) => (GapCause::Denied, what),
+                    Failure::NotServed => (GapCause::Removed, "its type is not served".into()),
+                    Failure::Gone => (GapCause::Stalled, "the server answered 410".into()),
+                    Failure::Unavailable(reason) => (GapCause::Stalled, reason),
                 };
+                want.fetch.detail.clone_from(&detail);
+                want.fetch.denied = cause == GapCause::Denied;
+                self.open_gap(out, id, Some(key), edge.t, cause, detail);
             }
         }
+    }
+
+    /// Why the newest GET of some wanted object of a resource was refused, if one was.
+    pub(super) fn refused_get(&self, spec: &ResourceSpec) -> Option<&str> {
+        let mut wants =
+            self.follow.unknown.iter().filter(|key| spec.holds(key)).filter_map(|key| self.follow.wants.get(key));
+        wants.find(|want| want.fetch.denied).map(|want| want.fetch.detail.as_str())
+    }
+
+    /// `lo` of a change of a wanted object that a watch brings: of what was before it, nothing is known since it was named.
+    pub(super) fn unknown_since(&self, key: &ObjectKey) -> Option<Timestamp> {
+        self.follow.unknown.get(key).and_then(|key| self.follow.wants.get(key)).map(|want| want.edge.t)
     }
 
     /// A state of the object was recorded.

@@ -18,6 +18,8 @@ use super::{
 const MAX_WALKS: usize = 5_000;
 /// Walked-back versions of one resource are held in memory until they are sorted; more become a gap.
 const MAX_WALKED_BYTES: usize = 64 << 20;
+/// What a complete walk back cannot show.
+const UNSEEN: &str = "every version of what was there before or after was walked back; an object that was created and deleted in between would not be seen";
 /// A list this old is too old to begin a watch at it without asking for the newest version again.
 const FRESH: std::time::Duration = std::time::Duration::from_secs(2);
 
@@ -278,12 +280,22 @@ impl State {
         for Rejected { key, reason, .. } in walk.rejected {
             self.unrecordable(out, id, key, reason);
         }
-        let lossless = walk.why == Relist::Expired && walk.complete;
-        if self.gaps.open.contains_key(&(id.clone(), None)) {
-            self.close_gap(out, id, None, lossless);
-        } else if !lossless && proven && walk.why != Relist::First {
-            let detail = "the server no longer has every version of what changed".to_owned();
-            self.one_gap(out, id, None, from, GapCause::Expired, detail);
+        let whole = walk.why == Relist::Expired && walk.complete;
+        let open = self.gaps.open.contains_key(&(id.clone(), None));
+        if open {
+            self.close_gap(out, id, None, whole);
+        }
+        if proven && (whole || !open) {
+            let (cause, detail) = match walk.why {
+                _ if whole => (GapCause::Unseen, UNSEEN),
+                Relist::Rollback => (GapCause::StorageRollback, "versions before and after cannot be compared"),
+                Relist::Expired | Relist::First => {
+                    (GapCause::Expired, "the server no longer has every version of what changed")
+                }
+            };
+            if walk.why != Relist::First {
+                self.one_gap(out, id, None, from, cause, detail.to_owned());
+            }
         }
         self.relist_done(out, id, walk.rv, walk.asked);
     }

@@ -11,6 +11,7 @@ use vmrewind_model::{
 use super::{
     Home, State,
     body::without_managed_fields,
+    follow::Edge,
     io::{Action, Out},
 };
 
@@ -152,7 +153,7 @@ impl State {
         self.objects.tombs.remove(&key);
         self.audited(id, &key, Some(head.rv));
         self.follow_present(&key);
-        self.refollow(out, &before, &names, &home, (seq, head.rv));
+        self.refollow(out, &before, &names, &home, self.edge(out, seq, head.rv));
         true
     }
 
@@ -225,7 +226,12 @@ impl State {
 
     fn refollow_none(&mut self, out: &mut Out, rv: Rv, names: &[ObjectKey]) {
         let nothing: Arc<str> = Arc::default();
-        self.refollow(out, names, &[], &nothing, (self.order.last_seq(), rv));
+        self.refollow(out, names, &[], &nothing, self.edge(out, self.order.last_seq(), rv));
+    }
+
+    /// The record just written, as one that names objects.
+    fn edge(&self, out: &Out, seq: Seq, rv: Rv) -> Edge {
+        Edge { seq, rv, era: self.order.era, t: self.order.present(out.now) }
     }
 
     /// Puts a change into the order and hands it out.

@@ -6,6 +6,7 @@ use vmrewind_model::{Change, Digest, ObjectKey, Record, ResumeEntry, Rv, Timesta
 
 use super::{
     State,
+    follow::Edge,
     io::Out,
     objects::{Known, Tomb},
 };
@@ -67,7 +68,7 @@ impl State {
         let before = self.objects.live.insert(key.object.clone(), known).map(|known| known.names).unwrap_or_default();
         self.objects.tombs.remove(&key.object);
         self.follow_present(&key.object);
-        self.refollow(out, &before, &names, &home, (record.seq, rv));
+        self.refollow(out, &before, &names, &home, Edge { seq: record.seq, rv, era: record.era, t: record.t });
     }
 
     fn replay_end(&mut self, out: &mut Out, key: &ObjectKey, rv: Option<Rv>, record: &Record) {
@@ -75,7 +76,8 @@ impl State {
         let rv = rv.or(known.as_ref().map(|known| known.rv)).unwrap_or(Rv(0));
         self.objects.tombs.insert(key.clone(), Tomb { rv, era: record.era, at: record.t });
         let names = known.map(|known| known.names).unwrap_or_default();
-        self.refollow(out, &names, &[], &std::sync::Arc::default(), (record.seq, rv));
+        let edge = Edge { seq: record.seq, rv, era: record.era, t: record.t };
+        self.refollow(out, &names, &[], &std::sync::Arc::default(), edge);
         self.follow_absent(key);
     }
 
@@ -102,6 +104,12 @@ impl State {
         for tomb in self.objects.tombs.values_mut() {
             tomb.at = now;
         }
+    }
+
+    /// Goes on with another cluster, after the replay: its versions say nothing of those of the archive, so that a new
+    /// era begins in which everything is listed and compared by content.
+    pub fn adopt(&mut self) {
+        self.order.era = self.order.era.next();
     }
 
     /// Forgets the deletions that a resumed watch cannot bring again.

@@ -179,8 +179,8 @@ impl Resource {
         }
     }
 
-    /// How capture is going, and why if it is not going well.
-    pub(super) fn state(&self, now: Timestamp, stalled_after: Duration) -> (ProofState, String) {
+    /// How capture is going, and why if it is not going well. `refused`: why a wanted object of it may not be read.
+    pub(super) fn state(&self, now: Timestamp, stalled_after: Duration, refused: Option<&str>) -> (ProofState, String) {
         if matches!(self.phase, Phase::Removed) {
             return (ProofState::Removed, String::new());
         }
@@ -190,6 +190,9 @@ impl Resource {
                 return (ProofState::Stalled, reason.clone());
             }
             _ => {}
+        }
+        if let Some(refused) = refused {
+            return (ProofState::Denied, refused.to_owned());
         }
         let state = match &self.phase {
             Phase::Listing { .. } | Phase::Refetching { .. } | Phase::Walking(_) => ProofState::Relisting,
@@ -201,8 +204,8 @@ impl Resource {
     }
 
     /// What a segment says of the resource.
-    pub(super) fn entry(&self, now: Timestamp, stalled_after: Duration) -> ResumeEntry {
-        let (state, detail) = self.state(now, stalled_after);
+    pub(super) fn entry(&self, now: Timestamp, stalled_after: Duration, refused: Option<&str>) -> ResumeEntry {
+        let (state, detail) = self.state(now, stalled_after, refused);
         ResumeEntry {
             id: self.spec.id.clone(),
             kind: self.spec.kind.clone(),

@@ -144,7 +144,7 @@ impl State {
         let current = self
             .resources
             .values()
-            .map(|resource| resource.entry(now, stalled_after))
+            .map(|resource| resource.entry(now, stalled_after, self.refused_get(&resource.spec)))
             .chain(self.retired.values().cloned());
         let entries: Vec<ResumeEntry> =
             current.filter(|entry| full || self.told.get(&entry.id) != Some(entry)).collect();
@@ -161,7 +161,7 @@ impl State {
         self.started
             && self.resources.values().any(|resource| {
                 let told = self.told.get(&resource.spec.id).map(|entry| entry.state);
-                told != Some(resource.state(now, stalled_after).0)
+                told != Some(resource.state(now, stalled_after, self.refused_get(&resource.spec)).0)
             })
     }
 
@@ -205,7 +205,7 @@ impl State {
     #[must_use]
     pub fn status(&self, now: Timestamp) -> Status {
         let resources = self.resources.values().map(|resource| {
-            let (state, detail) = resource.state(now, self.rules.stalled_after);
+            let (state, detail) = resource.state(now, self.rules.stalled_after, self.refused_get(&resource.spec));
             ResourceStatus {
                 id: resource.spec.id.clone(),
                 kind: resource.spec.kind.clone(),

@@ -182,6 +182,10 @@ impl State {
         }
         if self.chosen_object(id, &head.key, &object) {
             let lo = self.resources.get(id).and_then(|resource| resource.lo_of(Some(rv)));
+            let lo = match self.unknown_since(&head.key).filter(|_| how == How::Modified) {
+                Some(named) => Some(lo.map_or(named, |lo| lo.min(named))),
+                None => lo,
+            };
             self.returned(out, id, &head.key, &head.uid, rv);
             self.observe(out, id, Sight { head, object, how, lo, from_seq: None });
         }

@@ -1,7 +1,7 @@
 //! Following by name.
 
 use serde_json::json;
-use vmrewind_model::Change;
+use vmrewind_model::{Change, ProofState};
 
 use super::rig::{Rig, SECRET, rules};
 use crate::engine::{Action, Failure, Input};
@@ -28,7 +28,8 @@ fn a_secret_newer_than_the_edge_counts_from_its_own_record() {
     rig.server.put("Secret", "s", json!({}));
     rig.deliver(&Rig::id("virtualmachines"));
     while rig.answer() {}
-    assert_eq!(rig.lines(), ["A VirtualMachine/a 101", "S Secret/s 102"]);
+    assert_eq!(rig.lines(), ["A VirtualMachine/a 101", "S Secret/s 102 late"]);
+    assert_eq!(rig.records()[1].lo, Some(rig.records()[0].t), "it came into being after it was named");
     rig.settle();
     assert_eq!(rig.lines().len(), 2, "its event says nothing new");
 }
@@ -55,13 +56,13 @@ fn a_failed_get_is_unknown_and_tried_again_and_never_absent() {
     rig.deliver(&Rig::id("virtualmachines"));
     let Some(Action::Get(id, ticket, key)) = rig.asked.pop_front() else { panic!("a get") };
     rig.input(Input::Fetched(id, ticket, key, Err(Failure::Unavailable("timeout".into()))));
-    assert_eq!(rig.lines().len(), 1);
+    assert_eq!(rig.lines()[1..], ["G secrets Stalled opens"]);
     let reasons = rig.state.status(rig.now).reasons();
     assert!(reasons.iter().any(|reason| reason.contains("Secret/n/s") && reason.contains("timeout")), "{reasons:?}");
     rig.server.put("Secret", "s", json!({}));
     rig.tick(2);
     rig.settle();
-    assert_eq!(rig.lines()[1..], ["S Secret/s 102"]);
+    assert_eq!(rig.lines()[2..], ["G secrets Stalled closes", "S Secret/s 102 late"]);
 }
 
 #[test]
@@ -249,4 +250,47 @@ fn an_answer_that_a_deletion_has_overtaken_leaves_no_phantom() {
     rig.tick(1);
     rig.settle();
     assert_eq!(rig.lines(), ["A VirtualMachine/a 102", "N Secret/s"]);
+}
+
+#[test]
+fn a_secret_that_may_not_be_read_is_an_open_gap_of_that_object_until_it_may() {
+    let mut rig = Rig::started();
+    rig.server.denied_gets.insert(SECRET);
+    rig.server.put("Secret", "s", json!({}));
+    rig.server.put("VirtualMachine", "a", json!({"secrets": ["s", "none"]}));
+    rig.settle();
+    assert_eq!(rig.lines()[1..], ["G secrets Denied opens", "G secrets Denied opens"]);
+    let Change::Gap(gap) = &rig.records()[1].change else { panic!("a gap") };
+    assert_eq!(gap.object.as_ref().map(|key| key.name.as_str()), Some("none"));
+    assert_eq!(gap.from, rig.records()[0].t);
+    let entry = rig.entry(SECRET);
+    assert_eq!((entry.state, entry.detail.as_str()), (ProofState::Denied, "get secrets is forbidden"));
+    rig.commit();
+    rig.crash();
+    rig.settle();
+    assert_eq!(rig.lines().len(), 3, "the same gaps are still open");
+    rig.server.denied_gets.clear();
+    rig.tick(31);
+    rig.settle();
+    let mut after = rig.lines()[3..].to_vec();
+    after.sort();
+    assert_eq!(after, ["G secrets Denied closes", "G secrets Denied closes", "N Secret/none", "S Secret/s 101 from 1"]);
+    assert_eq!(rig.entry(SECRET).state, ProofState::Live);
+}
+
+#[test]
+fn a_secret_that_changed_between_a_kill_and_its_fetch_is_late() {
+    let mut rig = Rig::started();
+    rig.server.put("Secret", "s", json!({}));
+    rig.server.put("VirtualMachine", "a", json!({"secrets": ["s"]}));
+    rig.settle();
+    rig.pending.truncate(1);
+    rig.commit();
+    rig.tick(9);
+    rig.server.put("Secret", "s", json!({"x": 1}));
+    rig.tick(9);
+    rig.crash();
+    rig.settle();
+    assert_eq!(rig.lines(), ["A VirtualMachine/a 102", "S Secret/s 103 late"]);
+    assert_eq!(rig.records()[1].lo, Some(rig.records()[0].t));
 }

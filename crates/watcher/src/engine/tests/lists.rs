@@ -1,7 +1,7 @@
 //! Lists: the walk back after a 410, gaps, inferred deletions, audits.
 
 use serde_json::json;
-use vmrewind_model::Change;
+use vmrewind_model::{Change, GapCause};
 
 use super::rig::{Rig, SECRET, VM, at};
 use crate::engine::{Event, Input};
@@ -19,12 +19,18 @@ fn away(rig: &mut Rig, change: impl FnOnce(&mut Rig), forget: bool) {
     rig.settle();
 }
 
+/// All lines but the gaps of what a complete walk back cannot show.
+fn recorded(rig: &Rig) -> Vec<String> {
+    rig.lines().into_iter().filter(|line| !line.ends_with("Unseen was")).collect()
+}
+
 #[test]
-fn after_a_410_earlier_versions_are_walked_back_in_order_without_a_gap() {
+fn after_a_410_earlier_versions_are_walked_back_in_order() {
     let mut rig = Rig::started();
     rig.server.put("VirtualMachine", "a", json!({"n": 0}));
     rig.server.put("VirtualMachine", "b", json!({"n": 0}));
     rig.settle();
+    let proven = rig.entry(VM).proven_at.expect("proven");
     away(
         &mut rig,
         |rig| {
@@ -38,7 +44,7 @@ fn after_a_410_earlier_versions_are_walked_back_in_order_without_a_gap() {
         false,
     );
     assert_eq!(
-        rig.lines()[2..],
+        recorded(&rig)[2..],
         [
             "M VirtualMachine/a 103 late",
             "M VirtualMachine/b 104 late",
@@ -49,6 +55,9 @@ fn after_a_410_earlier_versions_are_walked_back_in_order_without_a_gap() {
         ]
     );
     assert_eq!(rig.state.status(rig.now).counters.walked_back, 5);
+    let record = *rig.records().last().expect("records");
+    let Change::Gap(gap) = &record.change else { panic!("a gap") };
+    assert_eq!((gap.cause, gap.from, gap.to), (GapCause::Unseen, proven, Some(record.t)), "what came and went");
 }
 
 #[test]
@@ -68,7 +77,7 @@ fn what_cannot_be_walked_back_is_a_gap_with_its_bounds_and_vanished_objects_are_
         true,
     );
     assert_eq!(
-        rig.lines()[2..],
+        recorded(&rig)[2..],
         ["S VirtualMachine/a 104 late", "D VirtualMachine/gone inferred late", "G virtualmachines Expired was"]
     );
     let record = *rig.records().last().expect("records");
@@ -79,7 +88,7 @@ fn what_cannot_be_walked_back_is_a_gap_with_its_bounds_and_vanished_objects_are_
 }
 
 #[test]
-fn a_410_without_any_change_is_no_gap() {
+fn a_410_without_any_change_is_only_a_gap_of_what_may_have_come_and_gone() {
     let mut rig = Rig::started();
     rig.server.put("VirtualMachine", "a", json!({}));
     rig.settle();
@@ -90,7 +99,8 @@ fn a_410_without_any_change_is_no_gap() {
         },
         true,
     );
-    assert_eq!(rig.lines(), ["A VirtualMachine/a 101"]);
+    assert_eq!(recorded(&rig), ["A VirtualMachine/a 101"]);
+    assert!(rig.lines().contains(&format!("G {VM} Unseen was")), "{:?}", rig.lines());
 }
 
 #[test]
@@ -109,7 +119,7 @@ fn by_name_objects_are_read_one_by_one_after_a_410_and_walked_back_too() {
         },
         false,
     );
-    let mut lines = rig.lines()[3..].to_vec();
+    let mut lines = recorded(&rig)[3..].to_vec();
     lines.sort();
     assert_eq!(lines, ["A Secret/later 105 late", "M Secret/s 103 late", "M Secret/s 104 late"]);
 }
@@ -128,7 +138,7 @@ fn a_pod_missing_from_a_list_is_looked_up_before_it_is_called_deleted() {
         },
         true,
     );
-    let mut lines = rig.lines()[2..].to_vec();
+    let mut lines = recorded(&rig)[2..].to_vec();
     lines.sort();
     assert_eq!(lines, ["D Pod/died inferred late", "G pods Expired was", "X Pod/left late"]);
 }
@@ -256,6 +266,26 @@ fn a_deletion_that_the_watch_is_about_to_bring_is_no_correction_of_an_audit_by_n
     audit(&mut rig);
     assert_eq!(rig.lines()[2..], ["D Secret/s 103 late"]);
     assert_eq!(rig.state.status(rig.now).counters.corrections, 0);
+}
+
+#[test]
+fn in_an_adopted_archive_a_new_era_begins_and_everything_is_listed() {
+    let mut rig = Rig::started();
+    rig.server.put("VirtualMachine", "kept", json!({}));
+    rig.server.put("VirtualMachine", "gone", json!({}));
+    rig.settle();
+    rig.commit();
+    // The other cluster has one of the machines, another state, and much higher versions.
+    rig.server = super::rig::Server { rv: 500, ..super::rig::Server::default() };
+    rig.server.put("VirtualMachine", "kept", json!({"x": 1}));
+    rig.tick(5);
+    rig.crash_adopting();
+    rig.settle();
+    let lines = rig.lines();
+    assert!(lines.contains(&format!("G {VM} StorageRollback was")), "{lines:?}");
+    assert!(lines.contains(&"S VirtualMachine/kept 501 late".to_owned()), "{lines:?}");
+    assert!(lines.contains(&"D VirtualMachine/gone inferred late".to_owned()), "{lines:?}");
+    assert_eq!(rig.entry(VM).era, vmrewind_model::Era(2));
 }
 
 /// As [`audit`], with what the audits before have left behind.

@@ -103,12 +103,14 @@ pub(super) struct Server {
     pub(super) rv: u64,
     pub(super) writes: Vec<Write>,
     pub(super) live: BTreeMap<ObjectKey, Value>,
-    uids: u64,
+    pub(super) uids: u64,
     /// Watches cannot begin before this version.
     pub(super) window: u64,
     /// Exact reads cannot be made before this version.
     pub(super) compacted: u64,
     pub(super) denied: BTreeSet<&'static str>,
+    /// Resources of which no single object may be read.
+    pub(super) denied_gets: BTreeSet<&'static str>,
 }
 
 impl Server {
@@ -291,7 +293,11 @@ impl Rig {
             Action::Watch(id, ticket, ..) => Input::Opened(id, ticket),
             Action::Get(id, ticket, key) => {
                 let object = server.live.get(&key).map(Server::raw);
-                let result = if refused(&id) { Err(forbidden()) } else { Ok(object) };
+                let result = match server.denied_gets.contains(id.resource.as_str()) {
+                    true => Err(Failure::Forbidden(format!("get {} is forbidden", id.resource))),
+                    false if refused(&id) => Err(forbidden()),
+                    false => Ok(object),
+                };
                 Input::Fetched(id, ticket, key, result)
             }
             Action::AsOf(id, ticket, key, rv) => Input::WasThen(id, ticket, Ok(server.as_of(&key, rv))),
@@ -353,6 +359,15 @@ impl Rig {
     }
 
     pub(super) fn crash_with(&mut self, rules: Rules) {
+        self.restart(rules, false);
+    }
+
+    /// As [`Self::crash`], and goes on with another cluster.
+    pub(super) fn crash_adopting(&mut self) {
+        self.restart(rules(), true);
+    }
+
+    fn restart(&mut self, rules: Rules, adopt: bool) {
         self.pending.clear();
         self.asked.clear();
         self.watches.clear();
@@ -362,6 +377,9 @@ impl Rig {
         }
         for entries in &self.resume {
             self.state.replay_resume(entries);
+        }
+        if adopt {
+            self.state.adopt();
         }
         self.state.replayed(self.now);
         self.discover(specs());
@@ -378,7 +396,8 @@ impl Rig {
 
     pub(super) fn entry(&self, plural: &str) -> ResumeEntry {
         let id = Self::id(plural);
-        self.state.resources[&id].entry(self.now, rules().stalled_after)
+        let resource = &self.state.resources[&id];
+        resource.entry(self.now, rules().stalled_after, self.state.refused_get(&resource.spec))
     }
 }
 
