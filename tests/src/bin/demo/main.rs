@@ -113,7 +113,7 @@ async fn put_back(stage: &mut Stage, bench: &Bench, site: &Site, before: &str) -
     )?;
     let kept = bench.data_of(NS, "db-1-disk").await?.context("the disk of db-1 is alive")?;
     let flags = ["--volumes", "keep,web-1-root=reimport", "--yes"];
-    stage.call(&site.tool, &[&["restore"], &restore[..], &flags[..]].concat(), 0).await?;
+    let restored = stage.call(&site.tool, &[&["restore"], &restore[..], &flags[..]].concat(), 0).await?;
     for name in ["db-1", "web-1", "app-1"] {
         bench.wait_running(NS, name).await?;
     }
@@ -135,7 +135,7 @@ async fn put_back(stage: &mut Stage, bench: &Bench, site: &Site, before: &str) -
         core("ConfigMap", "app-1-conf"),
         named(Kind::Network, NS, "lan"),
     ];
-    proof::equal(stage, bench, &site.tool, before, &objects).await?;
+    proof::equal(stage, bench, &site.tool, before, &objects, &restored.stdout).await?;
     ensure!(bench.data_of(NS, "db-1-disk").await?.as_ref() == Some(&kept), "the disk of db-1 holds other data");
     ensure!(bench.ledger().imports(NS, "db-1-disk") == 1, "the disk of db-1 was imported again");
     stage.done("db-1 runs on the disk that it had: adopted, not imported again")?;

@@ -9,13 +9,15 @@ use vmrewind_tests::{Tool, essence};
 
 use crate::stage::Stage;
 
-/// Compares live objects with the state of the archive at an instant, and prints a line for each.
+/// Compares live objects with the state of the archive at an instant, and prints a line for each. `plan` is the printed
+/// plan that made them so.
 pub(crate) async fn equal(
     stage: &Stage,
     bench: &Bench,
     tool: &Tool,
     at: &str,
     objects: &[ObjectName<'_>],
+    plan: &str,
 ) -> anyhow::Result<()> {
     let state = tool.ok(&["dump", "-A", "--at", at, "--show-secrets"]).await?.lines()?;
     for object in objects {
@@ -29,11 +31,27 @@ pub(crate) async fn equal(
         let live = bench.get(object).await?.with_context(|| format!("{named} does not exist"))?;
         let (then, now) = (essence(&archived["object"]), essence(&live));
         ensure!(then == now, "{named} differs:\nthen {then:#}\nnow  {now:#}");
-        let incarnation = if archived["uid"] == live["metadata"]["uid"] { "never touched" } else { "created anew" };
+        let incarnation = if archived["uid"] != live["metadata"]["uid"] {
+            "created anew"
+        } else if is_replaced(plan, object) {
+            "replaced in place"
+        } else {
+            "never touched"
+        };
         let content = text(&archived["contentId"]).chars().take(19).collect::<String>();
         stage.done(&format!("{named:<42} equals {content}…  ({incarnation})"))?;
     }
     Ok(())
+}
+
+/// Tells whether a printed plan has a step that replaces an object.
+fn is_replaced(plan: &str, object: &ObjectName<'_>) -> bool {
+    plan.lines().any(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [_, "replace", key, ..] = words[..] else { return false };
+        let kind = key.split(['.', '/']).next();
+        kind == Some(object.kind) && key.ends_with(&format!("/{}/{}", object.namespace, object.name))
+    })
 }
 
 /// Returns a machine's MAC address, firmware UUID and serial.
