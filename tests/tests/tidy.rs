@@ -50,7 +50,8 @@ fn crates_depend_on_each_other_only_as_the_architecture_allows() {
             vec!["vmrewind-archive", "vmrewind-cluster", "vmrewind-graph", "vmrewind-model", "vmrewind-restore"],
         ),
     ]);
-    let metadata = MetadataCommand::new().manifest_path(root().join("Cargo.toml")).no_deps().exec().expect("cargo metadata");
+    let metadata =
+        MetadataCommand::new().manifest_path(root().join("Cargo.toml")).no_deps().exec().expect("cargo metadata");
     let mut seen = BTreeSet::new();
     for package in &metadata.packages {
         let Some(allowed) = allowed.get(package.name.as_str()) else {
@@ -76,9 +77,12 @@ fn crates_depend_on_each_other_only_as_the_architecture_allows() {
 
 #[test]
 fn pure_crates_have_no_async_no_kubernetes_and_no_store() {
-    let metadata = MetadataCommand::new().manifest_path(root().join("Cargo.toml")).no_deps().exec().expect("cargo metadata");
+    let metadata =
+        MetadataCommand::new().manifest_path(root().join("Cargo.toml")).no_deps().exec().expect("cargo metadata");
     let mut checked = 0;
-    for package in metadata.packages.iter().filter(|package| ["vmrewind-model", "vmrewind-graph"].contains(&package.name.as_str())) {
+    for package in
+        metadata.packages.iter().filter(|package| ["vmrewind-model", "vmrewind-graph"].contains(&package.name.as_str()))
+    {
         checked += 1;
         for dependency in package.dependencies.iter().filter(|dependency| dependency.kind == DependencyKind::Normal) {
             for banned in ["tokio", "kube", "object_store", "futures", "reqwest", "k8s-openapi"] {
@@ -109,7 +113,10 @@ fn nothing_makes_json_lose_order_or_numbers() {
     let nodes = metadata.resolve.expect("resolved").nodes;
     let features = &nodes.iter().find(|node| &node.id == id).expect("resolved").features;
     for banned in ["preserve_order", "arbitrary_precision"] {
-        assert!(features.iter().all(|feature| feature.as_str() != banned), "a dependency turns on serde_json/{banned}, which changes digests");
+        assert!(
+            features.iter().all(|feature| feature.as_str() != banned),
+            "a dependency turns on serde_json/{banned}, which changes digests"
+        );
     }
 }
 
@@ -179,7 +186,10 @@ fn names_of_stored_objects_are_built_in_one_file() {
         }
         let text = fs::read_to_string(&file).expect("readable");
         for (number, line) in text.lines().take_while(|line| line.trim() != "#[cfg(test)]").enumerate() {
-            if line.contains("\"log/") || line.contains("\"archive.json\"") || line.contains(":016x}") && line.contains('/') {
+            if line.contains("\"log/")
+                || line.contains("\"archive.json\"")
+                || line.contains(":016x}") && line.contains('/')
+            {
                 problems.push(format!("{}:{}: {}", file.display(), number + 1, line.trim()));
             }
         }
@@ -210,7 +220,11 @@ fn changelog_fragments_say_what_kind_of_change_they_are() {
         fragments += 1;
         let text = fs::read_to_string(entry.path()).expect("readable");
         let kinds = ["added:", "changed:", "fixed:", "removed:"];
-        assert!(kinds.iter().any(|kind| text.starts_with(kind)), "{} starts with none of {kinds:?}", entry.path().display());
+        assert!(
+            kinds.iter().any(|kind| text.starts_with(kind)),
+            "{} starts with none of {kinds:?}",
+            entry.path().display()
+        );
     }
     assert!(fragments > 0);
 }
