@@ -142,7 +142,7 @@ async fn captures_a_machine_and_the_secret_it_names_and_goes_on_after_a_clean_st
     let lists = server.requests().len();
     let run = start(&server, &store).ready().await;
     let whole_lists = server.requests()[lists..].iter().filter(|request| *request == "list virtualmachines").count();
-    assert_eq!(whole_lists, 1, "one probe, no list");
+    assert_eq!(whole_lists, 2, "one look at the clock, one probe, no list");
     run.stop().await;
     assert_eq!(lines(&store, "VirtualMachine").await, ["S db late", "M db", "M db late"]);
     assert_eq!(lines(&store, "Secret").await, ["S ci", "D ci late"]);
@@ -227,6 +227,27 @@ async fn the_archive_of_another_cluster_is_refused_unless_it_is_adopted() {
     assert!(matches!(error, WatcherError::OtherCluster { .. }), "{error}");
     assert!(error.hint().expect("a hint").contains("--adopt"));
     start_with(&other, &store, Settings { adopt: true, ..settings() }).ready().await.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_ahead_of_the_servers_at_the_start_writes_nothing() {
+    let (server, store) = (FakeApiServer::new(), Store::in_memory());
+    start(&server, &store).ready().await.stop().await;
+    let archive = Archive::open(store.clone()).await.expect("an archive").with_cpu(Cpu::Inline);
+    let before = archive.head().await.expect("a head").segment;
+    let clock = server.clone();
+    let watcher = Watcher {
+        cluster: Cluster::from_client(server.client()),
+        store: store.clone(),
+        settings: settings(),
+        clock: Arc::new(move || clock.now().plus(Duration::from_secs(7_200))),
+        entropy: Arc::new(|| [200; 16]),
+        cpu: Cpu::Inline,
+    };
+    let (sender, _reports) = watch::channel(Report::default());
+    let error = in_time(Box::pin(watcher.run(sender, CancellationToken::new()))).await.expect_err("refused");
+    assert!(matches!(error, WatcherError::ClockAhead { seconds: 7_199..=7_201 }), "{error}");
+    assert_eq!(archive.head().await.expect("a head").segment, before, "no fence");
 }
 
 #[tokio::test(start_paused = true)]

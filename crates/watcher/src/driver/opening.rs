@@ -7,10 +7,13 @@ use std::time::Duration;
 use futures::{StreamExt as _, pin_mut};
 use uuid::Uuid;
 use vmrewind_archive::{Archive, ArchiveError, Fence, FenceOutcome, Head, NewArchive, Writer};
-use vmrewind_cluster::{ClusterError, ClusterIdentity, ErrorKind};
+use vmrewind_cluster::{ClusterError, ClusterIdentity, ErrorKind, Target};
 
 use super::{SOFTWARE, Watcher};
-use crate::{engine::State, error::WatcherError};
+use crate::{
+    engine::{MAX_AHEAD, State},
+    error::WatcherError,
+};
 
 /// How often a cluster or store that does not answer is asked before that is an error.
 const TRIES: u32 = 5;
@@ -22,6 +25,7 @@ const FENCES: u32 = 20;
 /// Opens the archive, rebuilds `state` from it, and takes it over.
 pub(super) async fn open(watcher: &Watcher, state: &mut State) -> Result<Writer, WatcherError> {
     let cluster = identify(watcher).await?;
+    trust_clock(watcher).await?;
     let archive = open_or_init(watcher, &cluster).await?;
     let identity = archive.identity();
     let adopting = identity.cluster != cluster.uid;
@@ -81,6 +85,39 @@ async fn identify(watcher: &Watcher) -> Result<ClusterIdentity, WatcherError> {
             }
             Err(error) => return Err(error.into()),
         }
+    }
+}
+
+/// Compares this machine's clock with the API server's before anything is written: a fence cannot be taken back, and
+/// nothing can be recorded before its instant. A server that does not tell its time is compared later.
+async fn trust_clock(watcher: &Watcher) -> Result<(), WatcherError> {
+    let target = Target {
+        group: "kubevirt.io".to_owned(),
+        version: "v1".to_owned(),
+        kind: "VirtualMachine".to_owned(),
+        plural: "virtualmachines".to_owned(),
+        namespace: watcher.settings.namespaces.first().cloned(),
+        selector: None,
+    };
+    let mut tries = 0;
+    loop {
+        let date = match watcher.cluster.newest_version(&target).await {
+            Ok((_, date)) => date,
+            Err(error) => {
+                tracing::warn!(%error, "the API server's time is not known yet");
+                return Ok(());
+            }
+        };
+        let ahead = date.map_or(Duration::ZERO, |date| (watcher.clock)().since(date));
+        if ahead <= MAX_AHEAD {
+            return Ok(());
+        }
+        if tries >= TRIES {
+            return Err(WatcherError::ClockAhead { seconds: ahead.as_secs() });
+        }
+        tries += 1;
+        tracing::warn!(seconds = ahead.as_secs(), "this machine's clock is ahead of the API server's; waiting");
+        tokio::time::sleep(PAUSE).await;
     }
 }
 

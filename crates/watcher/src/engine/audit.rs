@@ -123,7 +123,7 @@ impl State {
                     let known = self.objects.live.get(key).is_some_and(|known| known.era == self.order.era);
                     if known && head.rv < before {
                         let detail = format!("{key}: the server's version is {}, ours was {before}", head.rv);
-                        return self.rolled_back(out, id, detail, None);
+                        return self.rolled_back(out, id, &detail, None);
                     }
                     if !self.is_old(key, head.rv) && passed.is_some_and(|passed| passed >= head.rv) {
                         self.correct(out, id, key.clone(), agreed);
@@ -191,7 +191,7 @@ impl State {
         self.counters.audits += 1;
         let (present, rejected) = self.read_items(id, listing.items, listing.rejected);
         if let Some(detail) = self.went_back(listing.rv, &present) {
-            return self.rolled_back(out, id, detail, None);
+            return self.rolled_back(out, id, &detail, None);
         }
         let keys: HashSet<&ObjectKey> = present
             .iter()

@@ -168,7 +168,7 @@ impl State {
         if why != Relist::Rollback
             && let Some(detail) = self.went_back(rv, &present)
         {
-            return self.rolled_back(out, id, detail, None);
+            return self.rolled_back(out, id, &detail, None);
         }
         let Some(resource) = self.resources.get(id) else { return };
         let resumed = resource.rv.unwrap_or(Rv(0));

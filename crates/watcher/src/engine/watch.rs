@@ -50,7 +50,7 @@ impl State {
             (Some(_), _) if resource.era < era => self.start_relist(out, id, Relist::Rollback, probe),
             (Some(rv), _) if probe.rv < rv => {
                 let detail = format!("{id}: the newest version is {}, ours was {rv}", probe.rv);
-                self.rolled_back(out, id, detail, Some(probe));
+                self.rolled_back(out, id, &detail, Some(probe));
             }
             (Some(_), Some(why)) => self.start_relist(out, id, why, probe),
             (Some(_), None) => {
@@ -63,7 +63,7 @@ impl State {
 
     /// A version lies below ours: the cluster's storage went back. All resources share it. Everything begins again
     /// with its newest version, `id` with `probe` if that is known.
-    pub(super) fn rolled_back(&mut self, out: &mut Out, id: &ResourceId, detail: String, probe: Option<Probe>) {
+    pub(super) fn rolled_back(&mut self, out: &mut Out, id: &ResourceId, detail: &str, probe: Option<Probe>) {
         self.order.era = self.order.era.next();
         self.counters.rollbacks += 1;
         let all: Vec<ResourceId> = self.resources.keys().cloned().collect();
@@ -78,7 +78,7 @@ impl State {
             resource.departures.clear();
             let watching = matches!(resource.phase, Phase::Watching(_));
             let lists = !matches!(resource.phase, Phase::Waiting { .. } | Phase::Queued | Phase::Paused);
-            self.open_gap(out, other, None, from, GapCause::StorageRollback, detail.clone());
+            self.open_gap(out, other, None, from, GapCause::StorageRollback, detail.to_owned());
             if watching {
                 out.act(Action::StopWatch(other.clone()));
             }
