@@ -71,7 +71,7 @@ pub(crate) async fn measure(figures: &mut Figures, seconds: u64) -> anyhow::Resu
     let memory = watcher.memory()?;
     watcher.stop().await?;
 
-    let answers = answers.lock().expect("no writer panics");
+    let answers = std::mem::take(&mut *answers.lock().expect("no writer panics"));
     let (mut lags, bytes, versions) = lags(&archive, &answers).await?;
     let written = u64::try_from(answers.len())?;
     let captured = u64::try_from(lags.len())?;
