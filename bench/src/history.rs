@@ -30,7 +30,7 @@ pub(crate) struct Author {
 impl Author {
     /// Makes an archive in `dir`.
     pub(crate) async fn new(dir: &Path) -> anyhow::Result<Self> {
-        let store = Store::open(&dir.display().to_string().parse::<ArchiveUrl>()?)?;
+        let store = Store::open_or_make(&dir.display().to_string().parse::<ArchiveUrl>()?)?;
         let created: Timestamp = "2026-01-01T00:00:00Z".parse()?;
         let new = NewArchive {
             archive: Uuid::from_bytes([7; 16]),
