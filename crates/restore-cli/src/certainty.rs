@@ -15,7 +15,7 @@ use crate::{
     error::{CliError, Kind},
     mask::Masker,
     moment::{Moment, told_time},
-    names::TypeName,
+    names::{Target, TypeName},
 };
 
 /// Some objects of one type that an answer is about, or was computed from.
@@ -69,6 +69,17 @@ pub(crate) enum Touched {
 }
 
 impl Touched {
+    /// Returns what an answer about these targets touches: without any, everything in the namespace.
+    pub(crate) fn of(targets: &[Target], namespace: Option<&str>) -> Self {
+        if targets.is_empty() {
+            return Self::All(namespace.map(str::to_owned));
+        }
+        let touch = |target: &Target| {
+            Touch::new(&target.type_, target.namespace.as_deref().or(namespace), target.name.as_deref())
+        };
+        Self::Some(targets.iter().map(touch).collect())
+    }
+
     /// Tells whether an object is touched.
     pub(crate) fn object(&self, key: &ObjectKey) -> bool {
         match self {

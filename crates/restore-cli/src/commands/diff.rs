@@ -13,7 +13,7 @@ use vmrewind_model::{ObjectKey, RawObject, RecordKey};
 use crate::{
     args::Scope,
     at::{Instant, Side},
-    certainty::{self, Touch, Touched},
+    certainty::{self, Touched},
     context::{Ctx, unreadable},
     describe::changes,
     error::CliError,
@@ -21,7 +21,7 @@ use crate::{
     mask::Masker,
     missing::not_there,
     moment::Moment,
-    names::{Target, Types, parse_targets},
+    names::{Types, parse_targets},
     objects::{instant, present},
     output::{Format, choose, envelope, style, to_json, to_yaml},
 };
@@ -75,7 +75,7 @@ pub(crate) async fn run(ctx: &mut Ctx, args: DiffArgs) -> Result<u8, CliError> {
     let types = ctx.types(&archive, &args.what).await?;
     let targets = parse_targets(&types, &args.what)?;
     let namespace = ctx.namespaces(&args.scope)?;
-    let touched = touched(&targets, namespace.as_deref());
+    let touched = Touched::of(&targets, namespace.as_deref());
     let anchor = match targets.as_slice() {
         [target] => target.key(namespace.as_deref().unwrap_or_default()),
         _ => None,
@@ -110,15 +110,6 @@ pub(crate) async fn run(ctx: &mut Ctx, args: DiffArgs) -> Result<u8, CliError> {
         _ => unified(ctx, &a, &b, &found)?,
     }
     Ok(u8::from(!found.is_empty()))
-}
-
-fn touched(targets: &[Target], namespace: Option<&str>) -> Touched {
-    if targets.is_empty() {
-        return Touched::All(namespace.map(str::to_owned));
-    }
-    let touch =
-        |target: &Target| Touch::new(&target.type_, target.namespace.as_deref().or(namespace), target.name.as_deref());
-    Touched::Some(targets.iter().map(touch).collect())
 }
 
 async fn archived(

@@ -12,7 +12,7 @@ use vmrewind_model::{Change, ProofState, Record, RecordKey, Seq, Timestamp};
 use crate::{
     args::Scope,
     at::Instant,
-    certainty::{Touch, Touched, state_name},
+    certainty::{Touched, state_name},
     context::Ctx,
     error::CliError,
     missing::not_there,
@@ -72,7 +72,7 @@ pub(crate) async fn run(ctx: &mut Ctx, args: LogArgs) -> Result<u8, CliError> {
     let types = ctx.types(&archive, &args.what).await?;
     let targets = parse_targets(&types, &args.what)?;
     let namespace = ctx.namespaces(&args.scope)?;
-    let touched = touched(&targets, namespace.as_deref());
+    let touched = Touched::of(&targets, namespace.as_deref());
     let window = window(ctx, &archive, &args, &targets, namespace.as_deref()).await?;
     warn_about_capture(ctx, &archive, &touched).await?;
     let filter = |key: &RecordKey| touched.object(&key.object);
@@ -108,15 +108,6 @@ pub(crate) async fn run(ctx: &mut Ctx, args: LogArgs) -> Result<u8, CliError> {
         }
         _ => Ok(0),
     }
-}
-
-fn touched(targets: &[Target], namespace: Option<&str>) -> Touched {
-    if targets.is_empty() {
-        return Touched::All(namespace.map(str::to_owned));
-    }
-    let touch =
-        |target: &Target| Touch::new(&target.type_, target.namespace.as_deref().or(namespace), target.name.as_deref());
-    Touched::Some(targets.iter().map(touch).collect())
 }
 
 async fn window(
