@@ -6,6 +6,7 @@ use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 use uuid::Uuid;
 use vmrewind_archive::{Archive, ArchiveUrl, Cpu, Fence, FenceOutcome, NewArchive, SegmentInput, Store, Writer, init};
+use vmrewind_graph::{KindRow, kinds};
 use vmrewind_model::{
     Change, Era, ObjectOp, ProofState, RawObject, Record, RecordKey, ResourceId, ResumeEntry, Seq, Timestamp,
 };
@@ -72,27 +73,21 @@ impl Author {
     }
 }
 
-/// Says that every resource is proven up to `t`.
+/// Says that every resource that a watcher captures is proven up to `t`.
 fn resume(t: Timestamp) -> Vec<ResumeEntry> {
-    let rows = [
-        ("kubevirt.io", "v1", "virtualmachines", "VirtualMachine"),
-        ("kubevirt.io", "v1", "virtualmachineinstances", "VirtualMachineInstance"),
-        ("cdi.kubevirt.io", "v1beta1", "datavolumes", "DataVolume"),
-        ("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim"),
-        ("", "v1", "secrets", "Secret"),
-        ("", "v1", "pods", "Pod"),
-    ];
-    let entry = |(group, version, resource, kind): (&str, &str, &str, &str)| ResumeEntry {
-        id: ResourceId::new(group, resource, ""),
-        kind: kind.to_owned(),
-        api_version: if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") },
+    let entry = |row: &KindRow| ResumeEntry {
+        id: ResourceId::new(row.group, row.plural, ""),
+        kind: row.kind.to_owned(),
+        api_version: if row.group.is_empty() { "v1".to_owned() } else { format!("{}/v1", row.group) },
         rv: None,
         proven_at: Some(t),
         state: ProofState::Live,
         era: Era(1),
         detail: String::new(),
     };
-    rows.map(entry).into_iter().collect()
+    let mut entries: Vec<_> = kinds().iter().map(entry).collect();
+    entries.sort_by(|one, other| one.id.cmp(&other.id));
+    entries
 }
 
 /// Writes `versions` versions of machines with a disk and a Secret each, about `per_object` versions of each
@@ -118,7 +113,7 @@ pub(crate) async fn machines(dir: &Path, versions: usize, per_object: usize) -> 
         meta.insert("resourceVersion".into(), json!((version + 1).to_string()));
         meta.insert("creationTimestamp".into(), json!("2026-01-01T00:00:00Z"));
         if kind == "virtualmachine" {
-            object["status"] = status(round);
+            object["status"] = status(round, version);
         }
         if let Some(data) = object.as_object_mut().and_then(|object| object.remove("stringData")) {
             object["data"] = data;
@@ -132,8 +127,18 @@ pub(crate) async fn machines(dir: &Path, versions: usize, per_object: usize) -> 
     Ok(raw)
 }
 
-/// What virt-controller writes into the status of a machine, another one in each round.
-fn status(round: usize) -> Value {
+/// What virt-controller writes into the status of a machine, another one in each round. About a kilobyte of it is
+/// like nothing before it, as uids, addresses and times are: compressed, a version is as large as a recorded one.
+fn status(round: usize, version: usize) -> Value {
+    let mut number = version as u64;
+    let noise: String = (0..64)
+        .map(|_| {
+            // The finaliser of SplitMix64: numbers without a pattern that are the same in every run.
+            number = number.wrapping_add(0x9E37_79B9_7F4A_7C15);
+            let mixed = (number ^ (number >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+            format!("{:016x}", mixed ^ (mixed >> 27))
+        })
+        .collect();
     let phase = ["Starting", "Running", "Migrating", "Running", "Stopping", "Stopped"][round % 6];
     json!({
         "created": true, "ready": phase == "Running", "observedGeneration": round, "desiredGeneration": round,
@@ -143,6 +148,6 @@ fn status(round: usize) -> Value {
             {"type": "LiveMigratable", "status": "True"}, {"type": "StorageLiveMigratable", "status": "True"},
         ],
         "volumeSnapshotStatuses": [{"name": "root", "enabled": true}, {"name": "cloudinit", "enabled": false, "reason": "Snapshot is not supported for this volumeSource type [cloudinit]"}],
-        "padding": format!("{round:x}").repeat(3000),
+        "noise": noise, "padding": format!("{round:x}").repeat(2000),
     })
 }

@@ -3,8 +3,9 @@
 use std::process::Command;
 
 use anyhow::ensure;
+use kube::api::{Api, DynamicObject, PostParams};
 use vmrewind_testkit::{
-    bench::{self, programs::program},
+    bench::{self, programs::program, shapes},
     controlplane::{ControlPlane, Options},
 };
 
@@ -22,6 +23,12 @@ pub(crate) async fn measure(figures: &mut Figures, versions: usize) -> anyhow::R
     let archive = dir.path().join("archive");
     let raw = history::machines(&archive, versions, 20).await?;
     let plane = ControlPlane::start(Options { crds: bench::own_definitions()?, ..Options::default() }).await?;
+
+    let classes =
+        Api::<DynamicObject>::all_with(plane.client().await?, &bench::resource("storage.k8s.io/v1", "StorageClass"));
+    for class in shapes::storage_classes() {
+        classes.create(&PostParams::default(), &serde_json::from_value(class)?).await?;
+    }
 
     let start = now();
     let mut inflated = 0;
