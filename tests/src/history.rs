@@ -4,11 +4,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use serde::Deserialize;
 use serde_json::Value;
 use vmrewind_graph::{Capture, KindRow, kinds};
-use vmrewind_testkit::bench::{Journal, Version};
+use vmrewind_testkit::bench::{Journal, PATIENCE, Version};
+use vmrewind_testkit::wait::{Seen, wait_for};
 
 use crate::Tool;
 
@@ -173,8 +174,7 @@ fn scope_of(version: &Version) -> Option<&'static KindRow> {
 /// # Errors
 /// If something is lacking after two minutes; with the first of it.
 pub async fn assert_complete(tool: &Tool, journal: &Journal) -> anyhow::Result<History> {
-    let deadline = tokio::time::Instant::now() + std::time::Duration::from_mins(2);
-    loop {
+    wait_for("everything in the archive", PATIENCE, async || {
         let expected: BTreeSet<Version> = journal.acknowledged().union(&journal.observed()).cloned().collect();
         let deleted = journal.deleted();
         let history = History::read(tool).await?;
@@ -187,16 +187,14 @@ pub async fn assert_complete(tool: &Tool, journal: &Journal) -> anyhow::Result<H
             .values()
             .filter(|last| scope_of(last).is_some() && recorded.contains(&last.uid) && !ends.contains(&last.uid))
             .collect();
-        if lacking.is_empty() && alive.is_empty() {
-            return Ok(history);
-        }
-        if tokio::time::Instant::now() > deadline {
+        let complete = lacking.is_empty() && alive.is_empty();
+        let said = || {
             let mut kinds = BTreeMap::<&str, usize>::new();
             for version in &lacking {
                 *kinds.entry(&version.kind).or_default() += 1;
             }
             let gaps: Vec<&Value> = history.gaps().map(|line| &line.gap).take(5).collect();
-            bail!(
+            format!(
                 "of {} versions {} are lacking ({kinds:?}), for example {:?}; of {} deletions {} are lacking, for example \
                  {:?}; the first gaps: {gaps:?}",
                 expected.len(),
@@ -205,8 +203,9 @@ pub async fn assert_complete(tool: &Tool, journal: &Journal) -> anyhow::Result<H
                 deleted.len(),
                 alive.len(),
                 alive.first()
-            );
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
-    }
+            )
+        };
+        Ok(Seen::or_not_yet(complete.then(|| history.clone()), said))
+    })
+    .await
 }

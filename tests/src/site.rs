@@ -3,13 +3,14 @@
 //! Does not: start anything by itself.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use tempfile::TempDir;
 use vmrewind_testkit::bench::{Bench, PATIENCE};
+use vmrewind_testkit::scratch;
+use vmrewind_testkit::wait::{Seen, wait_for};
 
-use crate::{Tool, Watcher, WatcherOptions};
+use crate::{History, Line, Tool, Watcher, WatcherOptions};
 
 /// Proof of what never changes comes with the end of a watch, and into the archive with the next segment. Scenarios ask
 /// about instants that have only just passed.
@@ -41,7 +42,7 @@ impl Site {
     /// # Errors
     /// As [`Self::new`].
     pub fn with_kubeconfig(bench: &Bench, kubeconfig: &Path) -> anyhow::Result<Self> {
-        let mut folder = tempfile::Builder::new().prefix("vmrewind-site-").tempdir()?;
+        let mut folder = scratch::directory("site")?;
         folder.disable_cleanup(std::env::var_os(KEEP).is_some());
         let tool = Tool::new(&bench.plane.kubeconfig(), &folder.path().join("archive"), folder.path())?;
         Ok(Self { folder, kubeconfig: kubeconfig.to_owned(), tool })
@@ -76,18 +77,51 @@ impl Site {
     /// # Errors
     /// If it does not within [`PATIENCE`]; with the resources that are behind.
     pub async fn proven_up_to(&self, time: &str) -> anyhow::Result<String> {
-        let deadline = tokio::time::Instant::now() + PATIENCE;
-        loop {
+        wait_for(&format!("proof up to {time}"), PATIENCE, async || {
             let info = self.tool.ok(&["info", "-o", "json"]).await?.json()?;
             let resources = info["resources"].as_array().context("resources")?;
             let captured = resources.iter().filter(|one| one["current"] == true && one["state"] != "removed");
             let oldest = captured.min_by_key(|one| one["provenAt"].as_str()).context("a resource")?;
-            match oldest["provenAt"].as_str() {
-                Some(proven) if proven >= time => return Ok(proven.to_owned()),
-                _ => ensure!(tokio::time::Instant::now() < deadline, "not proven up to {time}: {oldest}"),
+            let proven = oldest["provenAt"].as_str().filter(|proven| *proven >= time);
+            Ok(Seen::or_not_yet(proven.map(str::to_owned), || oldest.to_string()))
+        })
+        .await
+    }
+
+    /// Waits until the records of the archive show something, and returns that and all of them. They are sound.
+    ///
+    /// # Errors
+    /// If they do not within [`PATIENCE`], or are not sound; with the last ones.
+    pub async fn shows<T>(
+        &self,
+        what: &str,
+        mut look: impl FnMut(&History) -> Option<T>,
+    ) -> anyhow::Result<(T, History)> {
+        wait_for(what, PATIENCE, async || {
+            if !self.archive().join("archive.json").exists() {
+                return Ok(Seen::NotYet("no watcher has made an archive".to_owned()));
             }
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
+            let history = History::read(&self.tool).await?;
+            history.assert_sound()?;
+            let last = || {
+                let last = history.lines.iter().rev().take(3).map(|line| format!("{line:?}"));
+                format!("{} records, the last ones: {:#?}", history.lines.len(), last.collect::<Vec<_>>())
+            };
+            Ok(match look(&history) {
+                Some(found) => Seen::There((found, history)),
+                None => Seen::NotYet(last()),
+            })
+        })
+        .await
+    }
+
+    /// Waits until the newest record of an object says that it is deleted, and returns that record and all of them.
+    ///
+    /// # Errors
+    /// As [`Self::shows`].
+    pub async fn shows_end_of(&self, kind: &str, namespace: &str, name: &str) -> anyhow::Result<(Line, History)> {
+        let end = |history: &History| history.of(kind, namespace, name).last().filter(|line| line.op == "D").cloned();
+        self.shows(&format!("the end of {kind} {namespace}/{name}"), end).await
     }
 }
 

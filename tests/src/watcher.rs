@@ -12,10 +12,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use vmrewind_testkit::bench::programs::program;
 use vmrewind_testkit::controlplane::{Lifetime, Process};
+use vmrewind_testkit::wait::{Seen, wait_for};
 
 /// How long a watcher may take to be ready, or to end.
 const PATIENCE: Duration = Duration::from_secs(90);
-const POLL: Duration = Duration::from_millis(50);
 
 /// What differs between one watcher and another.
 #[derive(Debug, Clone, Default)]
@@ -47,6 +47,10 @@ impl Watcher {
             .arg(format!("--kubeconfig={}", kubeconfig.display()))
             .arg(format!("--listen={address}"))
             .args(&options.flags);
+        // It is found there should it outlive us.
+        if let Some(folder) = log.parent() {
+            command.current_dir(folder);
+        }
         let process = Process::start("vmrewind-watcher", command, log, options.lifetime)?;
         Ok(Self { process, address })
     }
@@ -56,20 +60,16 @@ impl Watcher {
     /// # Errors
     /// If it ends before, or is not ready in time; with its last words.
     pub async fn ready(mut self) -> anyhow::Result<Self> {
-        let deadline = tokio::time::Instant::now() + PATIENCE;
-        loop {
+        wait_for("the watcher is ready", PATIENCE, async || {
             if let Some(status) = self.process.ended()? {
                 bail!("the watcher ended ({status}):\n{}", self.process.tail());
             }
-            if self.ask("/readyz").await.is_ok_and(|answer| answer.starts_with("HTTP/1.1 200")) {
-                return Ok(self);
-            }
-            if tokio::time::Instant::now() > deadline {
-                let said = self.ask("/readyz").await.unwrap_or_else(|error| format!("{error:#}"));
-                bail!("the watcher is not ready after {PATIENCE:?}: {said}\n{}", self.process.tail());
-            }
-            tokio::time::sleep(POLL).await;
-        }
+            let said = self.ask("/readyz").await.unwrap_or_else(|error| format!("{error:#}"));
+            let ready = said.starts_with("HTTP/1.1 200").then_some(());
+            Ok(Seen::or_not_yet(ready, || format!("{said}\n{}", self.process.tail())))
+        })
+        .await?;
+        Ok(self)
     }
 
     /// Waits until it ends by itself, and returns its exit code and its last words.
@@ -77,16 +77,11 @@ impl Watcher {
     /// # Errors
     /// If it does not.
     pub async fn ended(mut self) -> anyhow::Result<(Option<i32>, String)> {
-        let deadline = tokio::time::Instant::now() + PATIENCE;
-        loop {
-            if let Some(status) = self.process.ended()? {
-                return Ok((status.code(), self.process.tail()));
-            }
-            if tokio::time::Instant::now() > deadline {
-                bail!("the watcher still runs after {PATIENCE:?}:\n{}", self.process.tail());
-            }
-            tokio::time::sleep(POLL).await;
-        }
+        let status = wait_for("the end of the watcher", PATIENCE, async || {
+            let ended = self.process.ended()?;
+            Ok(Seen::or_not_yet(ended, || self.process.tail()))
+        });
+        Ok((status.await?.code(), self.process.tail()))
     }
 
     /// Tells whether it runs.

@@ -10,11 +10,14 @@ use serde_json::{Value, json};
 use vmrewind_testkit::actors::Kind;
 use vmrewind_testkit::bench::shapes::{self, FAST, KEEP};
 use vmrewind_testkit::bench::{Bench, BenchOptions, ObjectName, run, vm};
+use vmrewind_testkit::wait::{Seen, wait_for};
 use vmrewind_tests::{Chance, History, SEED, Site, agree_with_python_reader, assert_complete, scope};
 
 const MACHINES: usize = 300;
 const KILLS: usize = 10;
 const AT_ONCE: usize = 12;
+/// How long the churn as a whole may take.
+const LONG: Duration = Duration::from_mins(10);
 const NAMESPACES: [&str; 3] = ["prod", "shop", "lab"];
 
 /// What happens to a machine after it was created.
@@ -106,17 +109,22 @@ async fn torment(
     let mut watcher = site.watcher()?;
     let mut kills = 0;
     for mark in marks {
-        while bench.journal().acknowledged_count() < *mark && !over.load(Ordering::Relaxed) {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        wait_for(&format!("{mark} versions"), LONG, async || {
+            let there = bench.journal().acknowledged_count();
+            let reached = there >= *mark || over.load(Ordering::Relaxed);
+            Ok(Seen::or_not_yet(reached.then_some(()), || there.to_string()))
+        })
+        .await?;
         ensure!(watcher.runs()?, "the watcher ended by itself; see {}", watcher.log().display());
         watcher.kill_9()?;
         kills += 1;
         watcher = site.watcher()?;
     }
-    while !over.load(Ordering::Relaxed) {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    wait_for("the end of the churn", LONG, async || {
+        let over = over.load(Ordering::Relaxed);
+        Ok(Seen::or_not_yet(over.then_some(()), || bench.journal().acknowledged_count().to_string()))
+    })
+    .await?;
     let watcher = watcher.ready().await?;
     // Controllers write until they have settled, and the watcher follows them until everything is there.
     let history = assert_complete(&site.tool, bench.journal()).await?;

@@ -7,4 +7,6 @@ pub mod apiserver;
 pub mod bench;
 pub mod build;
 pub mod controlplane;
+pub mod scratch;
 pub mod store;
+pub mod wait;

@@ -13,6 +13,7 @@ use vmrewind_model::{ObjectKey, Record, Seq};
 use vmrewind_testkit::{
     bench::own_definitions,
     controlplane::{ControlPlane, Lifetime, Options, Process},
+    wait::{Seen, wait_for},
 };
 
 const PLANTED: &str = "cGxhbnRlZC1zZWNyZXQ=";
@@ -23,17 +24,16 @@ async fn read(archive: &std::path::Path) -> anyhow::Result<Vec<Record>> {
     Ok(archive.records(SeqRange { first: Seq(1), last: Seq(u64::MAX) }).try_collect().await?)
 }
 
-/// Polls until `test` says yes of the records, for two minutes at most.
+/// Waits until `test` says yes of the records, for two minutes at most.
 async fn until(archive: &std::path::Path, what: &str, test: impl Fn(&[Record]) -> bool) -> anyhow::Result<Vec<Record>> {
-    for _ in 0..600 {
-        if let Ok(records) = read(archive).await
-            && test(&records)
-        {
-            return Ok(records);
-        }
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-    anyhow::bail!("not within two minutes: {what}")
+    wait_for(what, Duration::from_mins(2), async || {
+        Ok(match read(archive).await {
+            Ok(records) if test(&records) => Seen::There(records),
+            Ok(records) => Seen::NotYet(format!("{} records", records.len())),
+            Err(error) => Seen::NotYet(format!("{error:#}")),
+        })
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,22 +18,10 @@ async fn label(bench: &Bench, namespace: &str, name: &str, value: &str) -> anyho
 
 /// Waits until a version of a machine stands in the archive, and returns its record and the history.
 async fn recorded(site: &Site, namespace: &str, name: &str, rv: &str) -> anyhow::Result<(Line, History)> {
-    let deadline = tokio::time::Instant::now() + vmrewind_testkit::bench::PATIENCE;
-    loop {
-        if !site.archive().join("archive.json").exists() {
-            anyhow::ensure!(tokio::time::Instant::now() < deadline, "no watcher made an archive");
-            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-            continue;
-        }
-        let history = History::read(&site.tool).await?;
-        let line = history.of("VirtualMachine", namespace, name).find(|line| line.rv().as_deref() == Some(rv)).cloned();
-        if let Some(line) = line {
-            history.assert_sound()?;
-            return Ok((line, history));
-        }
-        anyhow::ensure!(tokio::time::Instant::now() < deadline, "{namespace}/{name} at {rv} is not in the archive");
-        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-    }
+    let version = |history: &History| {
+        history.of("VirtualMachine", namespace, name).find(|line| line.rv().as_deref() == Some(rv)).cloned()
+    };
+    site.shows(&format!("{namespace}/{name} at {rv}"), version).await
 }
 
 /// A machine that does not run, so that nobody writes to it but the test.
@@ -42,7 +30,8 @@ async fn quiet_machine(bench: &Bench, namespace: &str, name: &str) -> anyhow::Re
     let secret = json!({"apiVersion": "v1", "kind": "Secret", "stringData": {"key": "value"},
         "metadata": {"name": format!("{name}-key"), "namespace": namespace}});
     bench.create_all(&[secret, machine.to_post()]).await?;
-    let settled = |vm: Option<&Value>| vm.is_some_and(|vm| vm["status"]["printableStatus"] == "Stopped");
+    // The conditions are the last thing that is written.
+    let settled = |vm: Option<&Value>| vm.is_some_and(|vm| vm["status"]["conditions"][0]["type"] == "Ready");
     bench.wait(&vm(namespace, name), "settled", settled).await?;
     Ok(())
 }

@@ -1,7 +1,8 @@
 //! A cluster whose storage was put back to an earlier state.
 
 use serde_json::json;
-use vmrewind_testkit::bench::{Bench, BenchOptions, run, vm};
+use vmrewind_testkit::bench::{Bench, BenchOptions, PATIENCE, run, vm};
+use vmrewind_testkit::wait::{Seen, wait_for};
 use vmrewind_tests::{Site, agree_with_python_reader};
 
 use super::{label, quiet_machine, recorded};
@@ -28,31 +29,22 @@ fn a_storage_that_went_back_begins_a_new_era_and_nothing_is_skipped_in_silence()
         bench.restart_actors().await?;
         let anew = label(&bench, "prod", "db", "anew").await?;
         assert!(anew.parse::<u64>()? < undone.parse::<u64>()?, "versions are used a second time: {anew}, {undone}");
-        let state = async {
-            loop {
-                let shown = site
-                    .tool
-                    .run(&["show", "vm/db", "-n", "prod", "--allow-gaps", "--allow-late", "-o", "json"])
-                    .await?;
-                if shown.code == 0 && shown.json()?["metadata"]["labels"] == json!({"turn": "anew"}) {
-                    return anyhow::Ok(());
-                }
-                tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-            }
-        };
-        tokio::time::timeout(vmrewind_testkit::bench::PATIENCE, state).await??;
+        wait_for("the new state of db", PATIENCE, async || {
+            let shown =
+                site.tool.run(&["show", "vm/db", "-n", "prod", "--allow-gaps", "--allow-late", "-o", "json"]).await?;
+            let anew = shown.code == 0 && shown.json()?["metadata"]["labels"] == json!({"turn": "anew"});
+            Ok(Seen::or_not_yet(anew.then_some(()), || format!("{}{}", shown.stdout, shown.stderr)))
+        })
+        .await?;
+        let (end, history) = site.shows_end_of("VirtualMachine", "prod", "later").await?;
         watcher.stop().await?;
 
-        let history = vmrewind_tests::History::read(&site.tool).await?;
-        history.assert_sound()?;
         let of_db: Vec<_> = history.of("VirtualMachine", "prod", "db").collect();
         let eras: std::collections::BTreeSet<String> = of_db.iter().map(|line| line.era.to_string()).collect();
         assert_eq!(eras.len(), 2, "the resource version {anew} means two things: {eras:?}");
         assert!(of_db.iter().any(|line| line.rv().as_ref() == Some(&undone)), "what was undone stays recorded");
         let machines = |line: &&vmrewind_tests::Line| line.gap["resource"] == "virtualmachines";
         assert!(history.gaps().any(|line| machines(&line)), "that the storage went back is a gap");
-        let end = history.of("VirtualMachine", "prod", "later").last().cloned();
-        let end = end.ok_or_else(|| anyhow::anyhow!("it was recorded"))?;
         assert_eq!((end.op.as_str(), end.inferred), ("D", true), "it exists no more: {end:?}");
         assert!(bench.get(&vm("prod", "later")).await?.is_none());
         agree_with_python_reader(&site.tool, &site.archive()).await

@@ -1,6 +1,5 @@
 //! A machine that is recorded, and a Secret that it names and that could not be fetched in time.
 
-use anyhow::Context as _;
 use serde_json::{Value, json};
 use vmrewind_testkit::bench::{Bench, BenchOptions, run};
 use vmrewind_testkit::controlplane::User;
@@ -51,16 +50,8 @@ fn a_secret_that_was_not_fetched_before_the_watcher_was_killed_is_fetched_after_
 
         bench.plane.grant("recorder", &rules(true)).await?;
         let watcher = site.watcher()?.ready().await?;
-        let fetched = async {
-            loop {
-                let history = vmrewind_tests::History::read(&site.tool).await?;
-                if let Some(line) = history.of("Secret", "prod", "db-key").next() {
-                    return anyhow::Ok(line.clone());
-                }
-                tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-            }
-        };
-        let line = tokio::time::timeout(vmrewind_testkit::bench::PATIENCE, fetched).await.context("the Secret")??;
+        let (line, _) =
+            site.shows("the Secret", |history| history.of("Secret", "prod", "db-key").next().cloned()).await?;
         assert_eq!(line.op, "S", "{line:?}");
         watcher.stop().await?;
         let shown = site

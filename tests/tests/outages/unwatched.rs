@@ -59,8 +59,7 @@ fn earlier_versions_are_walked_back_until_etcd_has_forgotten_them_which_is_a_gap
         assert!(from <= before.as_str(), "it begins before the changes: {from}, {before}");
         assert!(to >= after.as_str(), "it ends after them: {to}, {after}");
         for (kind, name) in [("DataVolume", "scratch"), ("PersistentVolumeClaim", "scratch")] {
-            let end = history.of(kind, "prod", name).last().cloned();
-            let end = end.ok_or_else(|| anyhow::anyhow!("{kind} was recorded"))?;
+            let (end, _) = site.shows_end_of(kind, "prod", name).await?;
             assert_eq!((end.op.as_str(), end.inferred), ("D", true), "{end:?}");
             let lo = end.lo.clone().unwrap_or_default();
             assert!(!lo.is_empty() && lo <= before && end.t >= after, "{end:?}");
@@ -86,10 +85,8 @@ fn a_machine_deleted_while_nobody_watched_is_deleted_in_the_archive_with_its_las
         bench.delete(&vmrewind_testkit::bench::vm("prod", "db")).await?;
         bench.wait_gone(&vmrewind_testkit::bench::vm("prod", "db")).await?;
         let watcher = site.watcher()?.ready().await?;
+        let (end, _) = site.shows_end_of("VirtualMachine", "prod", "db").await?;
         watcher.stop().await?;
-        let history = vmrewind_tests::History::read(&site.tool).await?;
-        let end = history.of("VirtualMachine", "prod", "db").last().cloned();
-        let end = end.ok_or_else(|| anyhow::anyhow!("it was recorded"))?;
         assert_eq!((end.op.as_str(), end.inferred), ("D", false), "the server still had the event: {end:?}");
         let shown = site
             .tool

@@ -6,7 +6,7 @@ use vmrewind_testkit::bench::shapes::{self, FAST, KEEP};
 use vmrewind_testkit::bench::{named, run, shared, vm};
 use vmrewind_tests::{Site, agree_with_python_reader, essence};
 
-use super::{core, live, recorded};
+use super::{core, deleted, live, recorded};
 
 #[test]
 fn a_deleted_machine_comes_back_onto_its_own_disk_as_it_was_captured() {
@@ -28,7 +28,7 @@ fn a_deleted_machine_comes_back_onto_its_own_disk_as_it_was_captured() {
         let disk = live(bench, &objects[3]).await?;
         let data = bench.data_of(ns, "db-disk").await?;
 
-        bench.delete(&objects[0]).await?;
+        deleted(bench, &site, &objects[0]).await?;
         bench.delete(&objects[1]).await?;
         bench.wait_gone(&objects[0]).await?;
         recorded(bench, &site, &objects[..2]).await?;
@@ -63,7 +63,7 @@ fn a_disk_whose_volume_was_retained_is_bound_again_and_its_data_volume_adopted_w
         let data = bench.data_of(ns, "db-disk").await?;
         assert!(data.as_deref().is_some_and(|data| data.starts_with("import-")), "{data:?}");
 
-        bench.delete(&objects[0]).await?;
+        deleted(bench, &site, &objects[0]).await?;
         bench.wait_gone(&objects[0]).await?;
         bench.delete(&objects[1]).await?;
         bench.wait_gone(&objects[2]).await?;
@@ -110,8 +110,7 @@ fn a_machine_with_one_of_everything_comes_back_with_its_revisions_and_the_state_
         // The instancetype changes later; the machine was made from what it was.
         let larger = json!({"spec": {"memory": {"guest": "64Gi"}}});
         bench.patch(&named(Kind::Instancetype, ns, "small"), &larger).await?;
-        // The machine goes first: what it depended on was there just before its deletion began.
-        bench.delete(&vm(ns, "db")).await?;
+        deleted(bench, &site, &vm(ns, "db")).await?;
         for (kind, name) in [
             ("Secret", "db-ci"),
             ("Secret", "db-tls"),

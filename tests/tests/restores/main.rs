@@ -5,30 +5,48 @@ mod deleted;
 mod lost_disk;
 mod two_watchers;
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use serde_json::Value;
-use vmrewind_testkit::bench::{Bench, ObjectName};
+use vmrewind_testkit::bench::{Bench, ObjectName, PATIENCE};
+use vmrewind_testkit::wait::{Seen, wait_for};
 use vmrewind_tests::{History, Site, now};
 
 /// Waits until the newest version of each of these objects stands in the archive.
 async fn recorded(bench: &Bench, site: &Site, objects: &[ObjectName<'_>]) -> anyhow::Result<()> {
-    let deadline = tokio::time::Instant::now() + vmrewind_testkit::bench::PATIENCE;
-    for object in objects {
-        loop {
+    wait_for("the newest versions in the archive", PATIENCE, async || {
+        let history = History::read(&site.tool).await?;
+        for object in objects {
             let live = bench.get(object).await?;
             let rv = live.as_ref().and_then(|live| live["metadata"]["resourceVersion"].as_str());
-            let history = History::read(&site.tool).await?;
-            let newest = history.of(object.kind, object.namespace, object.name).last().cloned();
-            let there =
-                newest.is_some_and(|line| if rv.is_none() { line.op == "D" } else { line.rv().as_deref() == rv });
-            if there {
-                break;
+            let newest = history.of(object.kind, object.namespace, object.name).last();
+            if !newest.is_some_and(|line| if rv.is_none() { line.op == "D" } else { line.rv().as_deref() == rv }) {
+                return Ok(Seen::NotYet(format!("{object:?} is at {rv:?} and was recorded at {newest:?}")));
             }
-            ensure!(tokio::time::Instant::now() < deadline, "{object:?} at {rv:?} is not in the archive");
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
         }
-    }
+        Ok(Seen::There(()))
+    })
+    .await?;
     site.proven_up_to(&now()).await.map(drop)
+}
+
+/// Deletes a machine, and waits until the archive has it that its deletion began. What it depended on may go then: watches
+/// of different kinds are not ordered against each other, and "before the deletion" is a moment of the archive.
+async fn deleted(bench: &Bench, site: &Site, machine: &ObjectName<'_>) -> anyhow::Result<()> {
+    bench.delete(machine).await?;
+    let number = |rv: &str| rv.parse::<u64>().unwrap_or_default();
+    // Whatever version it has now carries the time of its deletion.
+    let live = bench.get(machine).await?;
+    let marked = live.as_ref().and_then(|live| live["metadata"]["resourceVersion"].as_str()).map(number);
+    let begun = |history: &History| {
+        let mut lines = history.of(machine.kind, machine.namespace, machine.name);
+        lines
+            .find(|line| {
+                let version = line.rv().map(|rv| number(&rv));
+                line.op == "D" || (marked.is_some() && version >= marked)
+            })
+            .cloned()
+    };
+    site.shows("the beginning of the deletion", begun).await.map(drop)
 }
 
 async fn live(bench: &Bench, object: &ObjectName<'_>) -> anyhow::Result<Value> {

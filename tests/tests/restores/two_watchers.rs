@@ -20,17 +20,8 @@ fn of_two_watchers_one_is_fenced_out_and_the_archive_is_one_chain() {
         bench.wait_running(ns, "a").await?;
         let last = bench.wait_running(ns, "b").await?;
         let rv = last["metadata"]["resourceVersion"].as_str().map(str::to_owned);
-        let whole = async {
-            loop {
-                let history = History::read(&site.tool).await?;
-                history.assert_sound()?;
-                if history.of("VirtualMachine", ns, "b").any(|line| line.rv() == rv) {
-                    return anyhow::Ok(history);
-                }
-                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-            }
-        };
-        let history = tokio::time::timeout(vmrewind_testkit::bench::PATIENCE, whole).await??;
+        let newest = |history: &History| history.of("VirtualMachine", ns, "b").find(|line| line.rv() == rv).cloned();
+        let (_, history) = site.shows("the newest version of b", newest).await?;
         second.stop().await?;
         for name in ["a", "b"] {
             let versions =

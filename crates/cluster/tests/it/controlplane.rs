@@ -12,6 +12,7 @@ use kube::{
 use serde_json::{Value, json};
 use vmrewind_cluster::{Cluster, Preconditions, Propagation, Watch, WatchEvent, WriteOptions};
 use vmrewind_testkit::controlplane::{Component, ControlPlane, Lifetime, Options, Process, User};
+use vmrewind_testkit::wait::{Seen, wait_for};
 
 fn config_map(name: &str) -> ConfigMap {
     ConfigMap { metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() }, ..ConfigMap::default() }
@@ -20,15 +21,11 @@ fn config_map(name: &str) -> ConfigMap {
 async fn create(client: &kube::Client, name: &str) -> anyhow::Result<ConfigMap> {
     let api: Api<ConfigMap> = Api::namespaced(client.clone(), "default");
     // The namespace appears a moment after the server is ready, and a server whose storage was away needs a moment.
-    let mut tries = 0;
-    loop {
-        match api.create(&PostParams::default(), &config_map(name)).await {
-            Ok(created) => return Ok(created),
-            Err(error) if tries == 200 => return Err(error.into()),
-            Err(_) => tries += 1,
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    wait_for(name, Duration::from_secs(30), async || {
+        let created = api.create(&PostParams::default(), &config_map(name)).await;
+        Ok(created.map_or_else(|error| Seen::NotYet(error.to_string()), Seen::There))
+    })
+    .await
 }
 
 async fn exists(client: &kube::Client, name: &str) -> anyhow::Result<bool> {
@@ -145,13 +142,11 @@ async fn deletion(watch: &mut Watch, name: &str) -> anyhow::Result<()> {
 
 /// Waits for something that other processes do; bounded.
 async fn until(what: &str, done: impl Fn() -> bool) {
-    for _ in 0..600 {
-        if done() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("{what} did not happen within 30 seconds");
+    wait_for(what, Duration::from_secs(30), async || {
+        Ok(Seen::or_not_yet(done().then_some(()), || "it did not happen".to_owned()))
+    })
+    .await
+    .expect("it happens");
 }
 
 /// Tells whether a process runs; one that ended and that nobody asked for its exit status does not.

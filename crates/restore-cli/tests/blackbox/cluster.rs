@@ -7,6 +7,7 @@ use vmrewind_testkit::{
     bench,
     build::{Build, pvc, secret, vm},
     controlplane::{ControlPlane, Options, User},
+    wait::{Seen, wait_for},
 };
 
 use crate::{
@@ -98,13 +99,12 @@ impl Site {
 
     /// Waits for the garbage collector, which takes a finalizer away.
     fn wait_until_gone(&self, group: &str, kind: &str, name: &str) {
-        for _ in 0..600 {
-            if self.get(group, kind, name).is_none() {
-                return;
-            }
-            self.runtime.block_on(async { tokio::time::sleep(std::time::Duration::from_millis(50)).await });
-        }
-        panic!("{kind} {name} is still there");
+        let target = self.types.by_kind(group, kind).expect("a served type").target(Some("prod"));
+        let gone = wait_for("the end of the object", std::time::Duration::from_secs(60), async || {
+            let left = self.cluster.get(&target, name).await?;
+            Ok(Seen::or_not_yet(left.is_none().then_some(()), || format!("{kind} {name} is still there")))
+        });
+        self.runtime.block_on(gone).expect("it goes");
     }
 
     /// Runs the tool on an archive and this cluster.

@@ -11,6 +11,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::{Lifetime, User};
+use crate::scratch;
 
 /// Name of the user with all rights.
 pub(super) const ADMIN: &str = "admin";
@@ -85,25 +86,12 @@ fn private(path: &Path, text: &str) -> anyhow::Result<()> {
     file.and_then(|mut file| file.write_all(text.as_bytes())).with_context(|| format!("writing {}", path.display()))
 }
 
-/// Makes the directory of one control plane, and removes those whose owners were killed before they could.
+/// Makes the directory of one control plane.
 pub(super) fn new_directory(lifetime: Lifetime) -> anyhow::Result<TempDir> {
-    const PREFIX: &str = "vmrewind-controlplane-";
-    if lifetime == Lifetime::Detached {
-        return Ok(tempfile::Builder::new().prefix("vmrewind-kept-controlplane-").tempdir()?);
+    match lifetime {
+        Lifetime::WithOwner => scratch::directory("controlplane"),
+        Lifetime::Detached => Ok(tempfile::Builder::new().prefix("vmrewind-kept-controlplane-").tempdir()?),
     }
-    for entry in std::fs::read_dir(std::env::temp_dir())?.flatten() {
-        let name = entry.file_name();
-        let owner = name.to_str().and_then(|name| name.strip_prefix(PREFIX)).and_then(|rest| rest.split('-').next());
-        if let Some(pid) = owner.filter(|pid| pid.parse::<u32>().is_ok())
-            && Path::new("/proc/self").exists()
-            && !Path::new("/proc").join(pid).exists()
-            && std::fs::remove_dir_all(entry.path()).is_err()
-        {
-            // Another test tidies up at the same time.
-        }
-    }
-    let prefix = format!("{PREFIX}{}-", std::process::id());
-    Ok(tempfile::Builder::new().prefix(&prefix).tempdir()?)
 }
 
 pub(super) fn copy_directory(from: &Path, to: &Path) -> anyhow::Result<()> {

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use serde_json::{Value, json};
 
 use super::ControlPlane;
+use crate::wait::{Seen, wait_for};
 
 impl ControlPlane {
     /// Installs custom resource definitions (those that exist are left alone) and waits until they are served.
@@ -30,17 +31,17 @@ impl ControlPlane {
                 Err(error) => return Err(error).with_context(|| format!("installing {name}")),
             }
         }
-        let served = async {
-            for name in &names {
-                while !is_established(&client, PATH, name).await? {
-                    tokio::time::sleep(Duration::from_millis(50)).await;
+        let mut served = 0;
+        wait_for("the definitions are served", PATIENCE, async || {
+            while let Some(name) = names.get(served) {
+                if !is_established(&client, PATH, name).await? {
+                    return Ok(Seen::NotYet(format!("{name} is not")));
                 }
+                served += 1;
             }
-            anyhow::Ok(())
-        };
-        tokio::time::timeout(PATIENCE, served)
-            .await
-            .map_err(|_| anyhow!("{names:?} are not served after {PATIENCE:?}"))?
+            Ok(Seen::There(()))
+        })
+        .await
     }
 
     /// Gives a user exactly these rights in the whole cluster, in place of those given before.

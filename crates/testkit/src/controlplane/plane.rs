@@ -16,10 +16,10 @@ use super::{
     flags,
     ports::free_port,
 };
+use crate::wait::{Seen, wait_for};
 
 /// How long a program may take to be ready; it takes about three seconds on an idle machine.
 const PATIENCE: Duration = Duration::from_secs(120);
-const POLL: Duration = Duration::from_millis(50);
 
 /// What a control plane should be like. The default has one user with all rights.
 #[derive(Clone, Debug, Default)]
@@ -308,28 +308,19 @@ impl ControlPlane {
 
     /// Waits until etcd and the API server, as far as they run, are ready.
     async fn wait_until_ready(&mut self) -> anyhow::Result<()> {
-        let waiting = async {
-            loop {
-                for process in [&mut self.etcd, &mut self.apiserver].into_iter().flatten() {
-                    if let Some(status) = process.ended()? {
-                        bail!("{} ended: {status}", process.log().display());
-                    }
+        let ready = wait_for("the control plane is ready", PATIENCE, async || {
+            for process in [&mut self.etcd, &mut self.apiserver].into_iter().flatten() {
+                if let Some(status) = process.ended()? {
+                    bail!("{} ended: {status}", process.log().display());
                 }
-                let storage = self.etcd.is_none() || etcd::ready(self.etcd_port).await;
-                // Without storage the API server cannot be ready, and that is then what was asked for.
-                let serving = self.apiserver.is_none() || self.etcd.is_none() || self.apiserver_is_ready().await;
-                if storage && serving {
-                    return Ok(());
-                }
-                tokio::time::sleep(POLL).await;
             }
-        };
-        let outcome = tokio::time::timeout(PATIENCE, waiting).await;
-        let error = match outcome {
-            Ok(Ok(())) => return Ok(()),
-            Ok(Err(error)) => error,
-            Err(_) => anyhow!("the control plane was not ready after {PATIENCE:?}"),
-        };
+            let storage = self.etcd.is_none() || etcd::ready(self.etcd_port).await;
+            // Without storage the API server cannot be ready, and that is then what was asked for.
+            let serving = self.apiserver.is_none() || self.etcd.is_none() || self.apiserver_is_ready().await;
+            let seen = || format!("the storage is ready: {storage}, the API server is: {serving}");
+            Ok(Seen::or_not_yet((storage && serving).then_some(()), seen))
+        });
+        let Err(error) = ready.await else { return Ok(()) };
         let tails = [&self.etcd, &self.apiserver].into_iter().flatten();
         let tails: Vec<_> = tails.map(|process| format!("{}:\n{}", process.log().display(), process.tail())).collect();
         Err(error.context(tails.join("\n")))

@@ -10,6 +10,8 @@ use std::{
 
 use anyhow::{Context as _, anyhow};
 
+use crate::wait::{Seen, wait_for};
+
 /// How long a program may run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Lifetime {
@@ -84,21 +86,20 @@ impl Process {
     /// # Errors
     /// If it is still running then (it is killed), or the operating system refuses.
     pub async fn terminate(mut self, patience: Duration) -> anyhow::Result<ExitStatus> {
-        const STEP: Duration = Duration::from_millis(20);
         let signal = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status().context("running kill")?;
         if !signal.success() && self.ended()?.is_none() {
             return Err(anyhow!("{} could not be signalled", self.name));
         }
-        let mut waited = Duration::ZERO;
-        while waited < patience {
-            if let Some(status) = self.ended()? {
-                return Ok(status);
-            }
-            tokio::time::sleep(STEP).await;
-            waited += STEP;
+        let what = format!("the end of {} after SIGTERM", self.name);
+        let ended = wait_for(&what, patience, async || {
+            let ended = self.ended()?;
+            Ok(Seen::or_not_yet(ended, || self.tail()))
+        })
+        .await;
+        if ended.is_err() {
+            self.kill_and_wait()?;
         }
-        self.kill_and_wait()?;
-        Err(anyhow!("{} did not end within {patience:?} of SIGTERM; its last words:\n{}", self.name, self.tail()))
+        ended
     }
 
     /// Returns the last 4 KiB of its output, for messages about what went wrong.

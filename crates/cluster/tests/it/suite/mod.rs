@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use serde_json::{Value, json};
 use vmrewind_cluster::{Cluster, ServedType, Target, WriteOptions, Written};
 use vmrewind_model::Rv;
+use vmrewind_testkit::wait::{Seen, wait_for};
 
 /// Runs the whole suite. It uses config maps in the namespace `default`.
 pub(crate) async fn apiserver_conformance(cluster: &Cluster) -> anyhow::Result<()> {
@@ -62,11 +63,9 @@ pub(crate) fn version(written: &Written) -> anyhow::Result<Rv> {
 /// A new server makes its namespaces a moment after it is ready.
 pub(crate) async fn wait_for_namespace(client: &kube::Client, name: &str) -> anyhow::Result<()> {
     let namespaces: kube::Api<k8s_openapi::api::core::v1::Namespace> = kube::Api::all(client.clone());
-    let appears = async {
-        while namespaces.get_opt(name).await?.is_none() {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        anyhow::Ok(())
-    };
-    tokio::time::timeout(Duration::from_secs(30), appears).await?
+    wait_for(name, Duration::from_secs(30), async || {
+        let found = namespaces.get_opt(name).await?;
+        Ok(Seen::or_not_yet(found.map(drop), || "no such namespace".to_owned()))
+    })
+    .await
 }
