@@ -40,7 +40,7 @@ pub(super) async fn reconcile(actor: &Actor, volume: &Value) -> Result<(), Error
     if deleting(volume) {
         return Ok(());
     }
-    match actor.cache.get(Kind::Claim, namespace(volume), name(volume)) {
+    match actor.stores.get(Kind::Claim, namespace(volume), name(volume)) {
         None if annotated(volume, PRE_POPULATED) => set_status(actor, volume, "Pending", "N/A", None).await,
         None if text(volume, "/status/phase") == "Succeeded" => Ok(()), // its claim was deleted behind its back
         None => create_claim(actor, volume).await,
@@ -183,7 +183,7 @@ async fn set_status(
         "conditions": [
             make_condition(volume, &now, "Bound", bound, if bound { "Bound" } else { "Pending" }, &message),
             make_condition(volume, &now, "Ready", done, "", ""),
-            make_condition(volume, &now, "Running", running, if done { "Completed" } else { "" }, if done { "Import Complete" } else { "" }),
+            make_condition(volume, &now, "Running", running, if done { "Completed" } else if running { "Running" } else { "" }, if done { "Import Complete" } else { "" }),
         ],
     });
     if done {

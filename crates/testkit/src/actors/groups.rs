@@ -29,13 +29,13 @@ pub(super) async fn reconcile_replica_set(actor: &Actor, set: &Value) -> Result<
     if deleting(set) {
         return Ok(());
     }
-    for orphan in actor.cache.list(Kind::Vmi, namespace(set)) {
+    for orphan in actor.stores.list(Kind::Vmi, namespace(set)) {
         if controller_of(&orphan).is_null() && !deleting(&orphan) && selects(set, &orphan) {
             let adopted = json!({"metadata": {"ownerReferences": [owner_ref(set)]}});
             actor.write.patch(Kind::Vmi, VIRT, &orphan, adopted).await?;
         }
     }
-    let mut own: Vec<_> = actor.cache.owned(Kind::Vmi, set).into_iter().filter(|vmi| !deleting(vmi)).collect();
+    let mut own: Vec<_> = actor.stores.owned(Kind::Vmi, set).into_iter().filter(|vmi| !deleting(vmi)).collect();
     let wanted = replicas(set);
     while own.len() > wanted {
         if let Some(extra) = own.pop() {
@@ -43,7 +43,7 @@ pub(super) async fn reconcile_replica_set(actor: &Actor, set: &Value) -> Result<
         }
     }
     let names = (0..2 * wanted).map(|n| format!("{}{}", name(set), tail(&[uid(set), &n.to_string()])));
-    let free = names.filter(|n| actor.cache.get(Kind::Vmi, namespace(set), n).is_none());
+    let free = names.filter(|n| actor.stores.get(Kind::Vmi, namespace(set), n).is_none());
     for vmi in free.take(wanted - own.len()) {
         let created = json!({
             "metadata": {
@@ -64,7 +64,7 @@ pub(super) async fn reconcile_pool(actor: &Actor, pool: &Value) -> Result<(), Er
     if deleting(pool) {
         return Ok(());
     }
-    let mut own: Vec<_> = actor.cache.owned(Kind::Vm, pool).into_iter().filter(|vm| !deleting(vm)).collect();
+    let mut own: Vec<_> = actor.stores.owned(Kind::Vm, pool).into_iter().filter(|vm| !deleting(vm)).collect();
     let wanted = replicas(pool);
     while own.len() > wanted {
         if let Some(extra) = own.pop() {
@@ -77,7 +77,7 @@ pub(super) async fn reconcile_pool(actor: &Actor, pool: &Value) -> Result<(), Er
         if lacking == 0 {
             break;
         }
-        if actor.cache.get(Kind::Vm, namespace(pool), &machine).is_none() {
+        if actor.stores.get(Kind::Vm, namespace(pool), &machine).is_none() {
             lacking -= 1;
             actor.write.create(Kind::Vm, VIRT, member(pool, &machine, index)).await?;
         }

@@ -5,6 +5,9 @@
 use kube::api::DynamicObject;
 use kube::core::ApiResource;
 use kube::{Api, Client};
+use kube_runtime::reflector::ObjectRef;
+
+use super::object::Object;
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $variant:ident = $group:literal, $version:literal, $kind:literal, $plural:literal, $namespaced:literal;)*) => {
@@ -104,27 +107,19 @@ impl Kind {
         }
     }
 
+    /// Returns an `Api` for all its objects as the actors read them.
+    pub(super) fn objects(self, client: &Client) -> Api<Object> {
+        Api::all_with(client.clone(), &self.resource())
+    }
+
+    /// Names one of its objects; the namespace is dropped if the kind has none.
+    pub(super) fn reference(self, namespace: &str, name: &str) -> ObjectRef<Object> {
+        let reference = ObjectRef::new_with(name, self.resource());
+        if self.namespaced() { reference.within(namespace) } else { reference }
+    }
+
     /// Returns the kind with this group and name, if actors know it.
     pub fn find(group: &str, name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|kind| kind.group() == group && kind.name() == name)
-    }
-}
-
-/// One object by name.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Key {
-    /// Its kind.
-    pub kind: Kind,
-    /// Its namespace; empty if the kind has none.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
-}
-
-impl Key {
-    /// Makes a key; the namespace is dropped for kinds that have none.
-    pub fn new(kind: Kind, namespace: &str, name: &str) -> Self {
-        let namespace = if kind.namespaced() { namespace.to_owned() } else { String::new() };
-        Self { kind, namespace, name: name.to_owned() }
     }
 }

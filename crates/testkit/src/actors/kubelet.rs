@@ -9,9 +9,12 @@ use kube::Error;
 use serde_json::{Value, json};
 
 use super::Actor;
-use super::json::{annotation, at, deleting, items, label, make_condition, namespace, number, text, uid};
+use super::json::{annotation, at, condition, deleting, items, label, make_condition, namespace, number, text, uid};
 use super::kinds::Kind;
 use super::write::KUBELET;
+
+/// Where a pod says which node it must be on.
+const HOSTNAME: &str = "/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms/0/matchExpressions/0/values/0";
 
 pub(super) async fn reconcile(actor: &Actor, pod: &Value) -> Result<(), Error> {
     if deleting(pod) {
@@ -21,21 +24,28 @@ pub(super) async fn reconcile(actor: &Actor, pod: &Value) -> Result<(), Error> {
         let job = label(pod, "kubevirt.io/migrationJobUID");
         let home = number(&[label(pod, "kubevirt.io/created-by")]);
         let away = if job.is_empty() { 0 } else { 1 + number(&[job]) % 2 };
-        return actor.write.bind(pod, &format!("node-{}", (home % 3 + away) % 3)).await;
+        let chosen = text(pod, HOSTNAME);
+        let node = if chosen.is_empty() { format!("node-{}", (home % 3 + away) % 3) } else { chosen.to_owned() };
+        return actor.write.bind(pod, &node).await;
     }
-    if text(pod, "/status/phase") != "Pending" || missing(actor, pod).is_some() {
+    // In the recorded histories pods have passed their gates long before they run.
+    let gates = items(pod, "/spec/readinessGates").iter().map(|gate| text(gate, "/conditionType"));
+    let passed = gates.into_iter().all(|gate| !condition(pod, gate).is_null());
+    if text(pod, "/status/phase") != "Pending" || !passed || missing(actor, pod).is_some() {
         return Ok(());
     }
     let now = actor.now();
-    let types = ["Initialized", "Ready", "ContainersReady", "PodScheduled", "kubevirt.io/virtual-machine-unpaused"];
-    let conditions: Vec<Value> = types.iter().map(|type_| make_condition(pod, &now, type_, true, "", "")).collect();
+    let types = ["Initialized", "Ready", "ContainersReady", "PodScheduled"];
+    let mut conditions: Vec<Value> = types.iter().map(|type_| make_condition(pod, &now, type_, true, "", "")).collect();
+    let of_others = |condition: &&Value| !types.contains(&text(condition, "/type"));
+    conditions.extend(items(pod, "/status/conditions").iter().filter(of_others).cloned());
     let own = number(&[uid(pod)]).to_be_bytes();
     let ip = format!("10.128.{}.{}", own[0], own[1]);
     let status = json!({
         "phase": "Running", "conditions": conditions, "hostIP": "192.0.2.9", "podIP": ip, "podIPs": [{"ip": ip}],
         "startTime": now,
         "containerStatuses": [{
-            "name": "compute", "image": text(pod, "/spec/containers/0/image"), "imageID": "", "ready": true, "started": true,
+            "name": text(pod, "/spec/containers/0/name"), "image": text(pod, "/spec/containers/0/image"), "imageID": "", "ready": true, "started": true,
             "restartCount": 0, "lastState": {}, "state": {"running": {"startedAt": now}},
         }],
     });
@@ -55,14 +65,14 @@ fn missing(actor: &Actor, pod: &Value) -> Option<String> {
         } else {
             continue;
         };
-        if optional != &Value::Bool(true) && actor.cache.get(kind, space, what).is_none() {
+        if optional != &Value::Bool(true) && actor.stores.get(kind, space, what).is_none() {
             return Some(format!("{} {what}", kind.name()));
         }
     }
     let networks = annotation(pod, "k8s.v1.cni.cncf.io/networks");
     for network in networks.split(',').filter(|network| !network.is_empty()) {
         let (space, network) = network.split_once('/').unwrap_or((space, network));
-        if actor.cache.get(Kind::Network, space, network).is_none() {
+        if actor.stores.get(Kind::Network, space, network).is_none() {
             return Some(format!("network {network}"));
         }
     }

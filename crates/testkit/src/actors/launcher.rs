@@ -8,6 +8,7 @@
 use serde_json::{Value, json};
 
 use super::Actor;
+use super::hotplug;
 use super::json::{at, items, name, namespace, number, owner_ref, tail, text, uid};
 use super::kinds::Kind;
 use super::{revisions, vm};
@@ -25,7 +26,7 @@ pub(super) fn keeps_state(spec: &Value) -> bool {
 pub(super) fn instance_of(actor: &Actor, machine: &Value) -> Value {
     let mut spec = at(machine, "/spec/template/spec").clone();
     let revision = text(machine, "/status/instancetypeRef/controllerRevisionRef/name");
-    if let Some(size) = actor.cache.get(Kind::Revision, namespace(machine), revision) {
+    if let Some(size) = actor.stores.get(Kind::Revision, namespace(machine), revision) {
         if let Some(cpu) = size.pointer("/data/spec/cpu/guest") {
             spec["domain"]["cpu"] = json!({"sockets": cpu, "cores": 1, "threads": 1});
         }
@@ -46,10 +47,10 @@ pub(super) fn instance_of(actor: &Actor, machine: &Value) -> Value {
     })
 }
 
-/// Returns the claims that an instance mounts: of its disks, and of its TPM or EFI state.
+/// Returns the claims that an instance mounts from its start: of its disks, and of its TPM or EFI state.
 pub(super) fn claims_of(actor: &Actor, instance: &Value) -> Vec<(String, Option<String>)> {
     let mut claims = Vec::new();
-    for volume in items(instance, "/spec/volumes") {
+    for volume in items(instance, "/spec/volumes").iter().filter(|volume| !hotplug::is_hot(volume)) {
         let of_disk = text(volume, "/dataVolume/name");
         let claim = ["/persistentVolumeClaim/claimName", "/ephemeral/persistentVolumeClaim/claimName"];
         let named = claim.iter().map(|pointer| text(volume, pointer)).find(|claim| !claim.is_empty());

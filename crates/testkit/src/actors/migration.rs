@@ -21,7 +21,7 @@ pub(super) async fn reconcile(actor: &Actor, migration: &Value) -> Result<(), Er
         return actor.write.drop_finalizers(Kind::Migration, VIRT, migration, &[FINALIZER]).await;
     }
     let vmi_name = text(migration, "/spec/vmiName");
-    let Some(vmi) = actor.cache.get(Kind::Vmi, namespace(migration), vmi_name) else {
+    let Some(vmi) = actor.stores.get(Kind::Vmi, namespace(migration), vmi_name) else {
         return Ok(());
     };
     if phase.is_empty() {
@@ -31,7 +31,7 @@ pub(super) async fn reconcile(actor: &Actor, migration: &Value) -> Result<(), Er
         }
         return step(actor, migration, "Pending").await;
     }
-    let pods = actor.cache.owned(Kind::Pod, &vmi);
+    let pods = actor.stores.owned(Kind::Pod, &vmi);
     let target = pods.iter().find(|pod| label(pod, "kubevirt.io/migrationJobUID") == uid(migration));
     let source = pods.iter().find(|pod| {
         label(pod, "kubevirt.io/migrationJobUID") != uid(migration) && text(pod, "/status/phase") == "Running"

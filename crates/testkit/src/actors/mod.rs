@@ -1,7 +1,7 @@
 //! Actors that play virt-controller, virt-handler, CDI, a CSI provisioner and the kubelet against a real API server.
 //!
 //! ```text
-//! one kube-runtime watcher per kind -> Cache -> Queue -> reconcile(object) -> writes -> the watchers again
+//! one watch per kind -> store -> the `kube_runtime::Controller`s that wait for it -> reconcile(object) -> writes -> the watches
 //! ```
 //!
 //! A VirtualMachine created by a test becomes DataVolumes, claims, volumes, ControllerRevisions, an instance and a
@@ -10,22 +10,26 @@
 //! recorded virt-controller and on the upstream sources named in each module.
 //!
 //! Every step waits for the one before it to come back through a watch, so that histories have the versions that
-//! real ones have. All writes carry the resource version they were decided on.
+//! real ones have. All writes carry the resource version they were decided on. Reconciliations look at what is, not at
+//! what happened, and write nothing where nothing is to be done.
 //!
 //! Does not: move data (see [`Ledger`]), run guests, default or refuse objects as webhooks do, or know nodes.
 
-mod cache;
 mod cdi;
 mod feed;
 mod groups;
+mod hotplug;
 mod json;
 mod kinds;
 mod kubelet;
 mod launcher;
 mod ledger;
 mod migration;
-mod queue;
+mod object;
+mod parts;
+mod retry;
 mod revisions;
+mod stores;
 mod vm;
 mod vm_status;
 mod vmi;
@@ -42,35 +46,20 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use self::cache::Cache;
+use self::feed::Feeds;
 use self::json::{annotation, name};
-use self::queue::Queue;
+use self::retry::Failures;
+use self::stores::Stores;
 use self::write::Writer;
 
-pub use self::kinds::{Key, Kind};
+pub use self::kinds::Kind;
 pub use self::ledger::{DATA, Filling, Ledger};
 pub use self::vm::STATE_LABEL;
 pub use self::volumes::DRIVER;
 pub use self::write::OnWrite;
 
-/// How many objects are worked on at once.
-const WORKERS: usize = 8;
 /// Everything is looked at again this often, so that nothing hangs for want of an event.
 const RESYNC: Duration = Duration::from_secs(5);
-/// A write that failed is tried again after this time.
-const RETRY: Duration = Duration::from_millis(250);
-/// The kinds that an actor plays a part for.
-const PLAYED: [Kind; 9] = [
-    Kind::Vm,
-    Kind::Vmi,
-    Kind::Migration,
-    Kind::ReplicaSet,
-    Kind::Pool,
-    Kind::DataVolume,
-    Kind::Claim,
-    Kind::Volume,
-    Kind::Pod,
-];
 
 /// What differs between one test bench and another.
 #[derive(Clone)]
@@ -92,8 +81,8 @@ impl ActorOptions {
 
 /// What every part shares.
 pub(crate) struct Actor {
-    cache: Cache,
-    queue: Queue,
+    stores: Stores,
+    failures: Failures,
     write: Writer,
     ledger: Arc<Ledger>,
     options: ActorOptions,
@@ -113,24 +102,21 @@ impl Actor {
     /// Returns the name of the default storage class, empty if there is none.
     fn default_class(&self) -> String {
         let default = |class: &&Arc<Value>| annotation(class, "storageclass.kubernetes.io/is-default-class") == "true";
-        let classes = self.cache.list(Kind::StorageClass, "");
+        let classes = self.stores.list(Kind::StorageClass, "");
         classes.iter().find(default).map(|class| name(class).to_owned()).unwrap_or_default()
     }
 
-    async fn reconcile(&self, key: &Key) -> Result<(), kube::Error> {
-        let Some(object) = self.cache.get(key.kind, &key.namespace, &key.name) else {
-            return Ok(());
-        };
-        match key.kind {
-            Kind::Vm => vm::reconcile(self, &object).await,
-            Kind::Vmi => vmi::reconcile(self, &object).await,
-            Kind::Migration => migration::reconcile(self, &object).await,
-            Kind::ReplicaSet => groups::reconcile_replica_set(self, &object).await,
-            Kind::Pool => groups::reconcile_pool(self, &object).await,
-            Kind::DataVolume => cdi::reconcile(self, &object).await,
-            Kind::Claim => volumes::reconcile_claim(self, &object).await,
-            Kind::Volume => volumes::reconcile_volume(self, &object).await,
-            Kind::Pod => kubelet::reconcile(self, &object).await,
+    async fn reconcile(&self, kind: Kind, object: &Value) -> Result<(), kube::Error> {
+        match kind {
+            Kind::Vm => vm::reconcile(self, object).await,
+            Kind::Vmi => vmi::reconcile(self, object).await,
+            Kind::Migration => migration::reconcile(self, object).await,
+            Kind::ReplicaSet => groups::reconcile_replica_set(self, object).await,
+            Kind::Pool => groups::reconcile_pool(self, object).await,
+            Kind::DataVolume => cdi::reconcile(self, object).await,
+            Kind::Claim => volumes::reconcile_claim(self, object).await,
+            Kind::Volume => volumes::reconcile_volume(self, object).await,
+            Kind::Pod => kubelet::reconcile(self, object).await,
             _ => Ok(()),
         }
     }
@@ -150,24 +136,29 @@ impl Actors {
     /// # Errors
     /// Fails if a kind cannot be listed within a minute.
     pub async fn start(client: Client, options: ActorOptions) -> anyhow::Result<Self> {
+        let mut feeds = Feeds::new();
         let ledger = Arc::new(Ledger::default());
         let actor = Arc::new(Actor {
-            cache: Cache::default(),
-            queue: Queue::default(),
+            stores: feeds.stores(),
+            failures: Failures::default(),
             write: Writer::new(client.clone(), options.on_write.clone()),
             ledger: Arc::clone(&ledger),
             options,
             numbers: AtomicU64::new(0),
         });
+        let controllers = parts::all(&mut feeds);
         let cancel = CancellationToken::new();
         let mut tasks = JoinSet::new();
-        // Nobody acts before all kinds are known: a volume whose claim is not known yet would be reclaimed.
-        let ready = feed::start(&client, &actor, &mut tasks, &cancel);
-        tokio::time::timeout(Duration::from_mins(1), ready).await??;
-        for _ in 0..WORKERS {
-            tasks.spawn(until(cancel.clone(), work(Arc::clone(&actor))));
+        let mut ready = Vec::new();
+        for (watch, told) in feeds.start(&client) {
+            tasks.spawn(until(cancel.clone(), watch));
+            ready.push(told);
         }
-        tasks.spawn(until(cancel.clone(), resync(Arc::clone(&actor))));
+        // Nobody acts before all kinds are known: a volume whose claim is not known yet would be reclaimed.
+        tokio::time::timeout(Duration::from_mins(1), futures::future::try_join_all(ready)).await??;
+        for (kind, controller) in controllers {
+            tasks.spawn(until(cancel.clone(), parts::run(kind, controller, Arc::clone(&actor))));
+        }
         Ok(Self { ledger, cancel, tasks })
     }
 
@@ -194,26 +185,5 @@ async fn until(cancel: CancellationToken, task: impl Future<Output = ()>) {
     tokio::select! {
         () = cancel.cancelled() => {}
         () = task => {}
-    }
-}
-
-async fn work(actor: Arc<Actor>) {
-    loop {
-        let key = actor.queue.take().await;
-        if let Err(error) = actor.reconcile(&key).await {
-            tracing::debug!(?key, %error, "an actor failed and will try again");
-            tokio::time::sleep(RETRY).await;
-            actor.queue.add(key.clone());
-        }
-        actor.queue.done(&key);
-    }
-}
-
-async fn resync(actor: Arc<Actor>) {
-    loop {
-        tokio::time::sleep(RESYNC).await;
-        for key in actor.cache.keys(&PLAYED) {
-            actor.queue.add(key);
-        }
     }
 }

@@ -47,7 +47,7 @@ pub(super) async fn freeze(actor: &Actor, vm: &Value) -> Result<Frozen, Error> {
                 Ok(revision) => revision,
                 Err(problem) => return Ok(Frozen::Failed(problem)),
             }
-        } else if actor.cache.get(Kind::Revision, namespace(vm), pinned).is_some() {
+        } else if actor.stores.get(Kind::Revision, namespace(vm), pinned).is_some() {
             pinned.to_owned()
         } else {
             return Ok(Frozen::Failed(format!("controllerrevisions.apps \"{pinned}\" not found")));
@@ -70,7 +70,7 @@ fn is_cluster(kind: &str, cluster: Kind) -> bool {
 }
 
 async fn make(actor: &Actor, vm: &Value, kind: Kind, of: &str) -> Result<Result<String, String>, Error> {
-    let Some(object) = actor.cache.get(kind, namespace(vm), of) else {
+    let Some(object) = actor.stores.get(kind, namespace(vm), of) else {
         return Ok(Err(format!("{}.instancetype.kubevirt.io \"{of}\" not found", kind.resource().plural)));
     };
     let generation = at(&object, "/metadata/generation").as_i64().unwrap_or(1);
@@ -79,7 +79,7 @@ async fn make(actor: &Actor, vm: &Value, kind: Kind, of: &str) -> Result<Result<
     if let Some(metadata) = data.pointer_mut("/metadata").and_then(Value::as_object_mut) {
         metadata.remove("managedFields");
     }
-    if let Some(there) = actor.cache.get(Kind::Revision, namespace(vm), &revision) {
+    if let Some(there) = actor.stores.get(Kind::Revision, namespace(vm), &revision) {
         if at(&there, "/data/spec") != at(&data, "/spec") {
             return Ok(Err(format!("found existing ControllerRevision with unexpected data: {revision}")));
         }
@@ -110,12 +110,12 @@ pub(super) fn start_name(vm: &Value) -> String {
 /// Freezes the specification that a machine is started with; those of earlier starts go.
 pub(super) async fn freeze_start(actor: &Actor, vm: &Value) -> Result<(), Error> {
     let revision = start_name(vm);
-    for old in actor.cache.owned(Kind::Revision, vm) {
+    for old in actor.stores.owned(Kind::Revision, vm) {
         if name(&old).starts_with("revision-start-vm-") && name(&old) != revision {
             actor.write.delete(Kind::Revision, &old, None).await?;
         }
     }
-    if actor.cache.get(Kind::Revision, namespace(vm), &revision).is_none() {
+    if actor.stores.get(Kind::Revision, namespace(vm), &revision).is_none() {
         let generation = at(vm, "/metadata/generation").as_i64().unwrap_or(1);
         let created = json!({
             "metadata": {"name": revision, "namespace": namespace(vm), "ownerReferences": [owner_ref(vm)]},

@@ -8,16 +8,15 @@
 use kube::Error;
 use serde_json::{Value, json};
 
-use super::Actor;
 use super::json::{
     annotation, at, controller_of, deleting, has_finalizer, items, name, namespace, owned_by, owner_ref, tail, text,
     uid,
 };
 use super::kinds::Kind;
-use super::launcher;
 use super::revisions::{self, Frozen};
 use super::vm_status;
 use super::write::VIRT;
+use super::{Actor, hotplug, launcher};
 
 /// The finalizer of machines and instances.
 pub(super) const FINALIZER: &str = "kubevirt.io/virtualMachineControllerFinalize";
@@ -33,17 +32,22 @@ pub(super) enum Wish {
 }
 
 pub(super) async fn reconcile(actor: &Actor, vm: &Value) -> Result<(), Error> {
-    let instance = actor.cache.get(Kind::Vmi, namespace(vm), name(vm));
+    let instance = actor.stores.get(Kind::Vmi, namespace(vm), name(vm));
     if deleting(vm) {
         return delete(actor, vm, instance.as_deref()).await;
+    }
+    // In the order of the recorded one: a first status, what it is known as, the finalizer.
+    if text(vm, "/status/printableStatus").is_empty() {
+        return vm_status::write_first(actor, vm).await;
+    }
+    if actor.write.patch(Kind::Vm, VIRT, vm, observed()).await?.is_some() {
+        return Ok(());
     }
     if !has_finalizer(vm, FINALIZER) {
         let mut finalizers = items(vm, "/metadata/finalizers").to_vec();
         finalizers.push(json!(FINALIZER));
-        let observed = json!({"metadata": {"finalizers": finalizers, "annotations": {
-            "kubevirt.io/latest-observed-api-version": "v1", "kubevirt.io/storage-observed-api-version": "v1",
-        }}});
-        return actor.write.patch(Kind::Vm, VIRT, vm, observed).await.map(drop);
+        let kept = json!({"metadata": {"finalizers": finalizers}});
+        return actor.write.patch(Kind::Vm, VIRT, vm, kept).await.map(drop);
     }
     let frozen = revisions::freeze(actor, vm).await?;
     if frozen == Frozen::Wait {
@@ -54,7 +58,17 @@ pub(super) async fn reconcile(actor: &Actor, vm: &Value) -> Result<(), Error> {
     }
     let ready = make_disks(actor, vm).await?;
     let problem = power(actor, vm, instance.as_deref(), ready).await?;
+    if let Some(instance) = instance.as_deref().filter(|instance| owned_by(instance, uid(vm))) {
+        hotplug::hand_down(actor, vm, instance).await?;
+    }
     vm_status::write(actor, vm, instance.as_deref(), problem).await
+}
+
+/// What virt-controller notes on machines and instances that it has seen.
+pub(super) fn observed() -> Value {
+    json!({"metadata": {"annotations": {
+        "kubevirt.io/latest-observed-api-version": "v1", "kubevirt.io/storage-observed-api-version": "v1",
+    }}})
 }
 
 async fn delete(actor: &Actor, vm: &Value, instance: Option<&Value>) -> Result<(), Error> {
@@ -74,7 +88,7 @@ async fn make_disks(actor: &Actor, vm: &Value) -> Result<bool, Error> {
     let wish = wish(vm);
     for template in items(vm, "/spec/dataVolumeTemplates") {
         let template_name = name(template);
-        if let Some(there) = actor.cache.get(Kind::DataVolume, namespace(vm), template_name) {
+        if let Some(there) = actor.stores.get(Kind::DataVolume, namespace(vm), template_name) {
             if controller_of(&there).is_null() && !deleting(&there) {
                 let mut owners = items(&there, "/metadata/ownerReferences").to_vec();
                 owners.push(owner_ref(vm));
@@ -101,10 +115,10 @@ async fn make_disks(actor: &Actor, vm: &Value) -> Result<bool, Error> {
     let filled = |volume: &Value| {
         let disk = text(volume, "/dataVolume/name");
         let claim_bound =
-            || actor.cache.get(Kind::Claim, namespace(vm), disk).is_some_and(|c| text(&c, "/status/phase") == "Bound");
+            || actor.stores.get(Kind::Claim, namespace(vm), disk).is_some_and(|c| text(&c, "/status/phase") == "Bound");
         disk.is_empty()
             || actor
-                .cache
+                .stores
                 .get(Kind::DataVolume, namespace(vm), disk)
                 .map_or_else(claim_bound, |there| text(&there, "/status/phase") == "Succeeded")
     };
@@ -161,7 +175,7 @@ async fn power(actor: &Actor, vm: &Value, instance: Option<&Value>, ready: bool)
 
 /// Returns the claim that keeps a machine's TPM or EFI state: found by label, so that a restored one is used again.
 pub(super) fn state_claim(actor: &Actor, vm: &Value) -> Option<String> {
-    let claims = actor.cache.list(Kind::Claim, namespace(vm));
+    let claims = actor.stores.list(Kind::Claim, namespace(vm));
     let mine = |claim: &&std::sync::Arc<Value>| super::json::label(claim, STATE_LABEL) == name(vm) && !deleting(claim);
     claims
         .iter()

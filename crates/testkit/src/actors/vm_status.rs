@@ -7,11 +7,11 @@
 use kube::Error;
 use serde_json::{Value, json};
 
-use super::Actor;
 use super::json::{at, condition, deleting, items, make_condition, namespace, text};
 use super::kinds::Kind;
 use super::vm::{Wish, wish};
 use super::write::VIRT;
+use super::{Actor, hotplug};
 
 pub(super) async fn write(actor: &Actor, vm: &Value, instance: Option<&Value>, problem: &str) -> Result<(), Error> {
     let ready = instance.is_some_and(|vmi| text(condition(vmi, "Ready"), "/status") == "True");
@@ -21,10 +21,12 @@ pub(super) async fn write(actor: &Actor, vm: &Value, instance: Option<&Value>, p
         "printableStatus": printable(actor, vm, instance, problem),
         "conditions": conditions(actor, vm, instance, ready, problem),
         "volumeSnapshotStatuses": snapshot_statuses(actor, vm),
-        "desiredGeneration": at(vm, "/metadata/generation"),
-        "observedGeneration": at(vm, "/metadata/generation"),
-        "runStrategy": run_strategy(vm),
     });
+    if instance.is_some() {
+        status["desiredGeneration"] = at(vm, "/metadata/generation").clone();
+        status["observedGeneration"] = at(vm, "/metadata/generation").clone();
+        status["runStrategy"] = json!(run_strategy(vm));
+    }
     let answered = match items(vm, "/status/stateChangeRequests").first().map(|request| text(request, "/action")) {
         Some("Start") => instance.is_some(),
         Some("Stop") => instance.is_none(),
@@ -33,6 +35,12 @@ pub(super) async fn write(actor: &Actor, vm: &Value, instance: Option<&Value>, p
     if answered {
         status["stateChangeRequests"] = Value::Null;
     }
+    actor.write.patch_status(Kind::Vm, VIRT, vm, status).await.map(drop)
+}
+
+/// Writes the status that a machine has before anything was done for it.
+pub(super) async fn write_first(actor: &Actor, vm: &Value) -> Result<(), Error> {
+    let status = json!({"printableStatus": "Stopped", "volumeSnapshotStatuses": snapshot_statuses(actor, vm)});
     actor.write.patch_status(Kind::Vm, VIRT, vm, status).await.map(drop)
 }
 
@@ -83,10 +91,10 @@ fn unready_disk(actor: &Actor, vm: &Value) -> Option<&'static str> {
         }
         let filled = disk.is_empty()
             || actor
-                .cache
+                .stores
                 .get(Kind::DataVolume, namespace(vm), disk)
                 .is_none_or(|dv| text(&dv, "/status/phase") == "Succeeded");
-        match actor.cache.get(Kind::Claim, namespace(vm), claim) {
+        match actor.stores.get(Kind::Claim, namespace(vm), claim) {
             None if disk.is_empty() => return Some("ErrorPvcNotFound"),
             None => return Some("Provisioning"),
             Some(_) if !filled => return Some("Provisioning"),
@@ -127,10 +135,10 @@ fn conditions(actor: &Actor, vm: &Value, instance: Option<&Value>, ready: bool, 
 /// Tells whether the template differs from the one that the instance was started with.
 fn restart_required(actor: &Actor, vm: &Value, vmi: &Value) -> bool {
     let revision = text(vmi, "/status/virtualMachineRevisionName");
-    actor
-        .cache
-        .get(Kind::Revision, namespace(vm), revision)
-        .is_some_and(|started| at(&started, "/data/spec/template/spec") != at(vm, "/spec/template/spec"))
+    actor.stores.get(Kind::Revision, namespace(vm), revision).is_some_and(|started| {
+        let [then, now] = [at(&started, "/data/spec/template/spec"), at(vm, "/spec/template/spec")];
+        hotplug::from_the_start(then) != hotplug::from_the_start(now)
+    })
 }
 
 fn snapshot_statuses(actor: &Actor, vm: &Value) -> Vec<Value> {
@@ -141,7 +149,7 @@ fn snapshot_statuses(actor: &Actor, vm: &Value) -> Vec<Value> {
         let reason = if claim.is_empty() {
             format!("Snapshot is not supported for this volumeSource type [{named}]")
         } else {
-            match actor.cache.get(Kind::Claim, namespace(vm), claim) {
+            match actor.stores.get(Kind::Claim, namespace(vm), claim) {
                 None => "PVC not found".to_owned(),
                 Some(claim) => format!(
                     "No VolumeSnapshotClass: Volume snapshots are not configured for this StorageClass [{}] [{named}]",

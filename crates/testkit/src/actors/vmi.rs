@@ -8,15 +8,24 @@
 use kube::Error;
 use serde_json::{Value, json};
 
-use super::Actor;
 use super::json::{at, condition, deleting, has_finalizer, items, make_condition, name, namespace, text, uid};
 use super::kinds::Kind;
 use super::launcher::{self, FOREGROUND};
 use super::vm::FINALIZER;
 use super::write::VIRT;
+use super::{Actor, hotplug};
+
+/// Condition of a launcher pod: its guest is not paused.
+const UNPAUSED: &str = "kubevirt.io/virtual-machine-unpaused";
 
 pub(super) async fn reconcile(actor: &Actor, vmi: &Value) -> Result<(), Error> {
-    let pods = actor.cache.owned(Kind::Pod, vmi);
+    let pods = actor.stores.owned(Kind::Pod, vmi);
+    for pod in pods.iter().filter(|pod| !deleting(pod) && condition(pod, UNPAUSED).is_null()) {
+        let mut conditions = items(pod, "/status/conditions").to_vec();
+        let message = "the virtual machine is not paused";
+        conditions.push(make_condition(pod, &actor.now(), UNPAUSED, true, "NotPaused", message));
+        actor.write.patch_status(Kind::Pod, VIRT, pod, json!({ "conditions": conditions })).await?;
+    }
     let phase = text(vmi, "/status/phase");
     let ended = matches!(phase, "Succeeded" | "Failed");
     if deleting(vmi) || ended {
@@ -30,6 +39,22 @@ pub(super) async fn reconcile(actor: &Actor, vmi: &Value) -> Result<(), Error> {
             return step(actor, vmi, "Succeeded", json!({})).await;
         }
         if pods.is_empty() {
+            let mut conditions = items(vmi, "/status/conditions").to_vec();
+            conditions.retain(|condition| text(condition, "/type") != "Ready");
+            conditions.push(make_condition(
+                vmi,
+                &actor.now(),
+                "Ready",
+                false,
+                "PodNotExists",
+                "virt-launcher pod has not yet been scheduled",
+            ));
+            let left = json!({"status": {"conditions": conditions, "activePods": null, "launcherContainerImageVersion": null}});
+            if !at(vmi, "/status/activePods").is_null()
+                && actor.write.patch(Kind::Vmi, VIRT, vmi, left).await?.is_some()
+            {
+                return Ok(());
+            }
             return actor.write.drop_finalizers(Kind::Vmi, VIRT, vmi, &[FINALIZER, FOREGROUND]).await;
         }
         return Ok(());
@@ -43,6 +68,9 @@ pub(super) async fn reconcile(actor: &Actor, vmi: &Value) -> Result<(), Error> {
             .await
             .map(drop);
     }
+    if actor.write.patch(Kind::Vmi, VIRT, vmi, super::vm::observed()).await?.is_some() {
+        return Ok(());
+    }
     let alive =
         |pod: &&std::sync::Arc<Value>| !deleting(pod) && !matches!(text(pod, "/status/phase"), "Succeeded" | "Failed");
     let pod = pods.iter().find(|pod| alive(pod) && !is_target(vmi, pod));
@@ -51,8 +79,8 @@ pub(super) async fn reconcile(actor: &Actor, vmi: &Value) -> Result<(), Error> {
             actor.write.create(Kind::Pod, VIRT, launcher::pod_of(actor, vmi, None)).await.map(drop)
         }
         ("" | "Pending", None) => waiting(actor, vmi).await,
-        ("" | "Pending", Some(pod)) => scheduling(actor, vmi, pod).await,
-        ("Scheduling", Some(pod)) if text(pod, "/status/phase") == "Running" => scheduled(actor, vmi, pod).await,
+        ("" | "Pending", Some(_)) => scheduling(actor, vmi).await,
+        ("Scheduling", Some(pod)) => followed(actor, vmi, pod).await,
         ("Scheduled", Some(_)) => running(actor, vmi).await,
         ("Running", Some(pod)) => settled(actor, vmi, pod).await,
         (_, Some(_)) => Ok(()),
@@ -71,7 +99,7 @@ fn is_target(vmi: &Value, pod: &Value) -> bool {
 
 fn disks_bound(actor: &Actor, vmi: &Value) -> bool {
     launcher::claims_of(actor, vmi).iter().all(|(_, claim)| {
-        let claim = claim.as_ref().and_then(|claim| actor.cache.get(Kind::Claim, namespace(vmi), claim));
+        let claim = claim.as_ref().and_then(|claim| actor.stores.get(Kind::Claim, namespace(vmi), claim));
         // The claim of TPM or EFI state is bound when the pod is scheduled, as with any first consumer.
         claim.is_some_and(|claim| text(&claim, "/status/phase") == "Bound")
     })
@@ -96,17 +124,24 @@ async fn waiting(actor: &Actor, vmi: &Value) -> Result<(), Error> {
     step(actor, vmi, "Pending", json!({"conditions": [unready]})).await
 }
 
-async fn scheduling(actor: &Actor, vmi: &Value, pod: &Value) -> Result<(), Error> {
+async fn scheduling(actor: &Actor, vmi: &Value) -> Result<(), Error> {
     let now = actor.now();
     let conditions = json!([
         make_condition(vmi, &now, "Ready", false, "GuestNotRunning", "Guest VM is not reported as running"),
         make_condition(vmi, &now, "DataVolumesReady", true, "AllDVsReady", "All of the VMI's DVs are bound and ready"),
     ]);
     let status = json!({
-        "conditions": conditions, "activePods": {uid(pod): ""}, "qosClass": "Burstable",
+        "conditions": conditions,
         "launcherContainerImageVersion": "registry.example/virt-launcher:v1.9.0", "memory": {"memoryOverhead": "312Mi"},
     });
     step(actor, vmi, "Scheduling", status).await
+}
+
+/// Notes how far the launcher pod has come.
+async fn followed(actor: &Actor, vmi: &Value, pod: &Value) -> Result<(), Error> {
+    let active = json!({"status": {"activePods": {uid(pod): text(pod, "/spec/nodeName")}, "qosClass": "Burstable"}});
+    let wrote = actor.write.patch(Kind::Vmi, VIRT, vmi, active).await?.is_some();
+    if wrote || text(pod, "/status/phase") != "Running" { Ok(()) } else { scheduled(actor, vmi, pod).await }
 }
 
 async fn scheduled(actor: &Actor, vmi: &Value, pod: &Value) -> Result<(), Error> {
@@ -119,21 +154,29 @@ async fn scheduled(actor: &Actor, vmi: &Value, pod: &Value) -> Result<(), Error>
     let mut volumes: Vec<Value> = disks
         .iter()
         .filter_map(|(volume, claim)| {
-            let claim = actor.cache.get(Kind::Claim, namespace(vmi), claim.as_ref()?)?;
-            Some(json!({"name": volume, "target": "", "persistentVolumeClaimInfo": {
-                "accessModes": at(&claim, "/spec/accessModes"), "claimName": name(&claim), "filesystemOverhead": "0.055",
-                "requests": at(&claim, "/spec/resources/requests"), "volumeMode": at(&claim, "/spec/volumeMode"),
-            }}))
+            let claim = actor.stores.get(Kind::Claim, namespace(vmi), claim.as_ref()?)?;
+            Some(json!({"name": volume, "target": "", "persistentVolumeClaimInfo": claim_info(&claim)}))
         })
         .collect();
-    let others = items(vmi, "/spec/volumes").iter().map(|volume| text(volume, "/name"));
+    let others = items(vmi, "/spec/volumes").iter().filter(|v| !hotplug::is_hot(v)).map(|v| text(v, "/name"));
     volumes
         .extend(others.filter(|n| disks.iter().all(|(disk, _)| disk != n)).map(|n| json!({"name": n, "target": ""})));
     volumes.sort_by(|a, b| text(a, "/name").cmp(text(b, "/name")));
+    let names = items(vmi, "/spec/domain/devices/interfaces").iter().map(|interface| text(interface, "/name"));
+    let interfaces: Vec<Value> =
+        names.enumerate().map(|(n, name)| json!({"name": name, "podInterfaceName": format!("eth{n}")})).collect();
     let status = json!({
-        "nodeName": node, "activePods": {uid(pod): node}, "migrationTransport": "Unix", "volumeStatus": volumes,
+        "nodeName": node, "migrationTransport": "Unix", "volumeStatus": volumes, "interfaces": interfaces,
     });
     step(actor, vmi, "Scheduled", status).await
+}
+
+/// What an instance reports of a claim.
+pub(super) fn claim_info(claim: &Value) -> Value {
+    json!({
+        "accessModes": at(claim, "/spec/accessModes"), "claimName": name(claim), "filesystemOverhead": "0.055",
+        "requests": at(claim, "/spec/resources/requests"), "volumeMode": at(claim, "/spec/volumeMode"),
+    })
 }
 
 async fn running(actor: &Actor, vmi: &Value) -> Result<(), Error> {
@@ -145,14 +188,20 @@ async fn running(actor: &Actor, vmi: &Value) -> Result<(), Error> {
     ]);
     let status = json!({
         "conditions": conditions, "interfaces": launcher::interfaces(vmi, false), "migrationMethod": "BlockMigration",
+        "selinuxContext": "system_u:object_r:container_file_t:s0:c1,c2",
         "machine": {"type": at(vmi, "/spec/domain/machine/type")},
         "memory": {"guestAtBoot": at(vmi, "/spec/domain/memory/guest"), "guestCurrent": at(vmi, "/spec/domain/memory/guest")},
     });
     step(actor, vmi, "Running", status).await
 }
 
-/// Lets the guest agent connect, and notes the pods after a migration.
+/// Lets the guest agent connect, plugs disks, and notes the pods after a migration.
 async fn settled(actor: &Actor, vmi: &Value, pod: &Value) -> Result<(), Error> {
+    let node = json!({"metadata": {"labels": {"kubevirt.io/nodeName": text(pod, "/spec/nodeName")}}});
+    actor.write.patch(Kind::Pod, VIRT, pod, node).await?;
+    if hotplug::plug(actor, vmi, pod).await? {
+        return Ok(());
+    }
     if !actor.options.guest_agent || !condition(vmi, "AgentConnected").is_null() {
         let lone = json!({"status": {"activePods": {uid(pod): text(pod, "/spec/nodeName")}}});
         return actor.write.patch(Kind::Vmi, VIRT, vmi, lone).await.map(drop);
@@ -161,6 +210,7 @@ async fn settled(actor: &Actor, vmi: &Value, pod: &Value) -> Result<(), Error> {
     conditions.push(make_condition(vmi, &actor.now(), "AgentConnected", true, "", ""));
     let status = json!({
         "conditions": conditions, "interfaces": launcher::interfaces(vmi, true),
+        "currentCPUTopology": at(vmi, "/spec/domain/cpu"),
         "guestOSInfo": {
             "id": "fedora", "name": "Fedora Linux", "prettyName": "Fedora Linux 41", "version": "41", "versionId": "41",
             "kernelRelease": "6.11.4-301.fc41.x86_64", "kernelVersion": "#1 SMP", "machine": "x86_64",

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::Actor;
 use super::cdi::{POD_PHASE, USE_POPULATOR};
 use super::json::{annotation, at, deleting, has_finalizer, name, namespace, text, uid};
-use super::kinds::{Key, Kind};
+use super::kinds::Kind;
 use super::ledger::DATA;
 use super::write::BINDER;
 
@@ -29,7 +29,7 @@ pub(super) fn size_of(spec: &Value) -> String {
 /// Makes the volume of a claim with these data; false if it exists already.
 pub(super) async fn provision(actor: &Actor, claim: &Value, data: &str) -> Result<bool, Error> {
     let class = text(claim, "/spec/storageClassName");
-    let policy = actor.cache.get(Kind::StorageClass, "", class).map_or_else(
+    let policy = actor.stores.get(Kind::StorageClass, "", class).map_or_else(
         || "Delete".to_owned(),
         |class| class.get("reclaimPolicy").and_then(Value::as_str).unwrap_or("Delete").to_owned(),
     );
@@ -56,7 +56,7 @@ pub(super) async fn provision(actor: &Actor, claim: &Value, data: &str) -> Resul
 
 pub(super) async fn reconcile_claim(actor: &Actor, claim: &Value) -> Result<(), Error> {
     if deleting(claim) {
-        let unused = actor.cache.pods_using(namespace(claim), name(claim)).is_empty();
+        let unused = actor.stores.pods_using(namespace(claim), name(claim)).is_empty();
         if unused && has_finalizer(claim, CLAIM_PROTECTION) {
             actor.write.drop_finalizers(Kind::Claim, BINDER, claim, &[CLAIM_PROTECTION]).await?;
         }
@@ -66,7 +66,7 @@ pub(super) async fn reconcile_claim(actor: &Actor, claim: &Value) -> Result<(), 
     if wanted.is_empty() {
         return find_volume(actor, claim).await;
     }
-    let Some(volume) = actor.cache.get(Kind::Volume, "", wanted) else {
+    let Some(volume) = actor.stores.get(Kind::Volume, "", wanted) else {
         let lost = annotation(claim, BIND_COMPLETED) == "yes" && text(claim, "/status/phase") == "Bound";
         if lost && actor.write.get(Kind::Volume, "", wanted).await?.is_none() {
             let status = json!({"phase": "Lost", "capacity": null, "accessModes": null});
@@ -90,7 +90,7 @@ async fn find_volume(actor: &Actor, claim: &Value) -> Result<(), Error> {
         return Ok(()); // it is being filled
     }
     let meant = |volume: &Value| !at(volume, "/spec/claimRef").is_null() && is_for(volume, claim) && !deleting(volume);
-    let volume = actor.cache.list(Kind::Volume, "").into_iter().find(|volume| meant(volume));
+    let volume = actor.stores.list(Kind::Volume, "").into_iter().find(|volume| meant(volume));
     if let Some(volume) = volume {
         let change = json!({"spec": {"volumeName": name(&volume)}});
         actor.write.patch(Kind::Claim, BINDER, claim, change).await?;
@@ -130,8 +130,7 @@ pub(super) async fn reconcile_volume(actor: &Actor, volume: &Value) -> Result<()
         return Ok(());
     }
     let holds = |claim: &Value| uid(claim) == claim_uid;
-    if actor.cache.get(Kind::Claim, claim_namespace, claim_name).is_some_and(|claim| holds(&claim)) {
-        actor.queue.add(Key::new(Kind::Claim, claim_namespace, claim_name));
+    if actor.stores.get(Kind::Claim, claim_namespace, claim_name).is_some_and(|claim| holds(&claim)) {
         return Ok(());
     }
     // Data are about to be lost, so the cache is not believed.

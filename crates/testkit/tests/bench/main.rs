@@ -1,5 +1,8 @@
 //! The actors do what the real controllers do, as far as a restore can tell.
 
+mod hotplug;
+mod recorded;
+
 use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
 use vmrewind_testkit::actors::{Kind, STATE_LABEL};
