@@ -3,7 +3,7 @@
 //! ```text
 //! kinds     what is recorded              rules + edges   what an object refers to     home   beside which root it is stored
 //! walk      closure and reverse           sanitise        what must go before a create order  what is put back first
-//! mutate    changes a restore may make    mask            what nobody should see
+//! mutate    changes a restore may make    mask            what nobody should see         ties   what binds a machine to its place
 //! ```
 //!
 //! Everything here is a table or a pure function on untyped JSON. No shape of JSON makes it panic, and members
@@ -23,6 +23,7 @@ mod path;
 mod rules;
 mod sanitise;
 mod template;
+mod ties;
 mod view;
 mod walk;
 
@@ -37,5 +38,6 @@ pub use names::GroupKind;
 pub use order::wave;
 pub use rules::{TABLE_VERSION, tables};
 pub use sanitise::{Applied, Difference, Verdict, comparable, differences, noise, sanitise, verdict};
+pub use ties::{Tie, TiedTo, ties};
 pub use view::key;
 pub use walk::{Deps, Graph, GraphEdge, Node, NodePresence, Presence, World, closure, reverse};
