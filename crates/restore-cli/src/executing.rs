@@ -126,13 +126,15 @@ pub(crate) async fn watched<T>(
 ) -> Result<T, RestoreError> {
     let cancelled = AtomicBool::new(false);
     let asked_to_stop = || cancelled.load(Ordering::Relaxed);
-    let failed = if what == TAKING_BACK { "left" } else { "FAILED" };
-    let bar = ctx.bar(what).with_lines(!ctx.global.quiet).with_failed(failed);
+    let bar = ctx.bar(what).with_lines(!ctx.global.quiet);
     let run = Run { world, target, progress: &bar, now: &*ctx.clock, cancelled: &asked_to_stop };
     let listen = async {
         while tokio::signal::ctrl_c().await.is_ok() {
             cancelled.store(true, Ordering::Relaxed);
-            vmrewind_restore::Progress::note(&bar, "Stopping after this step; the journal is complete.");
+            vmrewind_restore::Progress::note(
+                &bar,
+                "Stopping: what is on its way is waited for, nothing new begins, and the journal stays complete.",
+            );
         }
         std::future::pending::<()>().await;
     };

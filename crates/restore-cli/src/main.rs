@@ -17,6 +17,7 @@ mod commands;
 mod connect;
 mod consulted;
 mod context;
+mod departed;
 mod describe;
 mod error;
 mod executing;

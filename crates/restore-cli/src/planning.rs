@@ -2,21 +2,20 @@
 //!
 //! Does not: carry the plan out, or print it.
 
-use futures::{StreamExt as _, pin_mut};
-use vmrewind_archive::{Archive, At, SeqRange};
+use vmrewind_archive::{Archive, At};
 use vmrewind_cluster::Cluster;
 use vmrewind_graph::{Deps, closure};
-use vmrewind_model::{Change, ObjectKey, RecordKey, Seq};
+use vmrewind_model::ObjectKey;
 use vmrewind_restore::{
-    ClusterTarget, Missing, PlanRequest, RestoreError, RestorePlan, Step, WithDeps, World, dry_run, needs, observe,
-    plan,
+    Check, ClusterTarget, PlanRequest, RestoreError, RestorePlan, Step, WithDeps, World, dry_run, needs, observe, plan,
 };
 
 use crate::{
     certainty::{self, Touched},
     consulted::Consulted,
     context::Ctx,
-    error::CliError,
+    departed,
+    error::{CliError, Kind},
     kubeconfig,
     missing::not_there,
     moment::Moment,
@@ -51,37 +50,7 @@ pub(crate) async fn make(ctx: &mut Ctx, args: &RequestArgs, ask_server: bool) ->
         dry_run(&mut plan, &world, &target, &bar).await?;
     }
     drop(bar);
-    for row in &plan.missing {
-        deleted_before(ctx, &archive, &plan, row).await?;
-    }
     Ok(Planned { world, target, plan })
-}
-
-/// Says of something that is missing that it was deleted before the instant, and where it still is.
-async fn deleted_before(ctx: &mut Ctx, archive: &Archive, plan: &RestorePlan, row: &Missing) -> Result<(), CliError> {
-    let filter = |key: &RecordKey| key.object.to_string() == row.target;
-    let history = archive.history(&filter, SeqRange::ALL);
-    pin_mut!(history);
-    let mut deleted = None;
-    while let Some(record) = history.next().await {
-        let record = record?;
-        if record.counts_from() > plan.archive.seq {
-            continue;
-        }
-        match record.change {
-            Change::Deleted { .. } => deleted = Some((record.t, record.counts_from())),
-            Change::Object { .. } | Change::Withheld { .. } => deleted = None,
-            Change::Unobserved { .. } | Change::Absent { .. } | Change::Gap(_) | Change::Heartbeat => {}
-        }
-    }
-    if let Some((t, Seq(seq))) = deleted {
-        ctx.talk.warn(&format!(
-            "{} was deleted at {t}, before the instant of this plan; it is still there at --at seq:{}.",
-            row.target,
-            seq.saturating_sub(1)
-        ))?;
-    }
-    Ok(())
 }
 
 /// Reads the captured objects of a plan that was made before.
@@ -90,7 +59,7 @@ async fn deleted_before(ctx: &mut Ctx, archive: &Archive, plan: &RestorePlan, ro
 /// If the archive cannot be read.
 pub(crate) async fn captured_for(ctx: &Ctx, archive: &Archive, plan: &RestorePlan) -> Result<World, CliError> {
     let state = archive.state_at(At::Seq(plan.archive.seq), &|_| true, &ctx.bar("reading the archive")).await?;
-    Ok(World::of(&state, archive.identity()))
+    departed::find(ctx, archive, World::of(&state, archive.identity()), &plan.request).await
 }
 
 async fn captured(ctx: &mut Ctx, archive: &Archive, args: &RequestArgs) -> Result<(World, PlanRequest), CliError> {
@@ -122,6 +91,7 @@ async fn captured(ctx: &mut Ctx, archive: &Archive, args: &RequestArgs) -> Resul
             key.name
         ))?;
     }
+    let world = departed::find(ctx, archive, world, &request).await?;
     Ok((world, request))
 }
 
@@ -141,6 +111,20 @@ fn touched(world: &World, request: &PlanRequest, types: &Types) -> Touched {
     let walked = closure(&consulted, roots, deps);
     debug_assert!(walked.nodes.len() >= roots.len(), "every root is a node");
     consulted.touched(types)
+}
+
+/// Refuses a plan that cannot be carried out.
+///
+/// # Errors
+/// If the plan refuses something, or the server said that it would.
+pub(crate) fn check_refusals(plan: &RestorePlan) -> Result<(), CliError> {
+    plan.check_refusals()?;
+    let refused = plan.steps.iter().filter(|step| matches!(step.check, Some(Check::Refused { .. })));
+    match refused.count() {
+        0 => Ok(()),
+        count => Err(CliError::new(Kind::Refused, format!("the server would refuse {count} step(s) of this plan."))
+            .hint("the reasons stand among the steps (or in their check).")),
+    }
 }
 
 /// Refuses a plan that would not be made again from what the cluster holds now.

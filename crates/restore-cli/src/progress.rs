@@ -11,7 +11,6 @@ use vmrewind_restore::{Step, StepState};
 pub(crate) struct Bar {
     bar: ProgressBar,
     loud: bool,
-    failed: &'static str,
 }
 
 impl Bar {
@@ -23,18 +22,12 @@ impl Bar {
             bar.set_style(style);
         }
         bar.set_message(what);
-        Self { bar, loud: false, failed: "FAILED" }
+        Self { bar, loud: false }
     }
 
     /// Prints a line for each step that ends, too.
     pub(crate) fn with_lines(mut self, loud: bool) -> Self {
         self.loud = loud;
-        self
-    }
-
-    /// Says in other words that a step was not done.
-    pub(crate) fn with_failed(mut self, failed: &'static str) -> Self {
-        self.failed = failed;
         self
     }
 
@@ -70,7 +63,8 @@ impl vmrewind_restore::Progress for Bar {
             }
             StepState::Done => "done",
             StepState::AlreadyDone => "was done before",
-            StepState::Failed => self.failed,
+            StepState::Failed => "FAILED",
+            StepState::Left => "left",
         };
         self.bar.inc(1);
         if self.loud {

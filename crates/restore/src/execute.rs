@@ -1,8 +1,10 @@
-//! Carrying out a plan: step by step, each journaled before and after.
+//! Carrying out a plan: wave by wave, the steps of a wave at the same time, each journaled before and after.
 //!
 //! Nothing is retried blindly: after a lost answer the object is read, and compared with what was wanted.
 //!
 //! Does not: decide; what is done is what the plan says, or nothing.
+
+use std::sync::{Mutex, MutexGuard, PoisonError, atomic::AtomicBool};
 
 use serde_json::Value;
 use vmrewind_graph as graph;
@@ -15,7 +17,7 @@ use crate::{
     observe::{needs, observe},
     plan::{Action, RestorePlan, Step},
     planner::plan as make_plan,
-    progress::{Progress, StepState},
+    progress::Progress,
     realise::digest,
     target::{Target, TargetError},
     verify::{Verification, verify},
@@ -27,6 +29,7 @@ mod objects;
 mod repairs;
 #[cfg(test)]
 mod tests;
+mod waves;
 
 pub(crate) use objects::over;
 pub(crate) use repairs::{power_patch, wait_until_stopped};
@@ -41,7 +44,7 @@ pub struct Run<'a> {
     pub progress: &'a dyn Progress,
     /// Tells the time.
     pub now: &'a (dyn Fn() -> Timestamp + Sync),
-    /// Tells whether the user wants to stop; asked between steps and while waiting.
+    /// Tells whether the user wants to stop; asked before each step and while waiting.
     pub cancelled: &'a (dyn Fn() -> bool + Sync),
 }
 
@@ -118,56 +121,54 @@ pub(crate) fn check_cluster(plan: &RestorePlan, found: &str) -> Result<(), Resto
 async fn carry_out(plan: &RestorePlan, run: &Run<'_>, journal: &mut Journal) -> Result<Outcome, RestoreError> {
     let total = plan.writes().count();
     run.progress.begin("execute", total);
-    let (mut done, mut already_done) = (0, 0);
-    let mut executor = Executor { plan, run, journal, notes: Vec::new() };
-    for step in plan.writes() {
-        if (run.cancelled)() {
-            return Err(RestoreError::Cancelled { done: done + already_done, total });
-        }
-        match executor.journal.progressed(step.id) {
-            Progressed::Done => {
-                already_done += 1;
-                run.progress.step(step, StepState::AlreadyDone);
-                continue;
-            }
-            Progressed::Undone => {
-                return Err(taken_back());
-            }
-            Progressed::Open | Progressed::Begun => {}
-        }
-        run.progress.step(step, StepState::Started);
-        if let Err(source) = executor.step(step).await {
-            run.progress.step(step, StepState::Failed);
-            let begun = executor.journal.progressed(step.id) == Progressed::Begun;
-            return Err(match source {
-                RestoreError::Cancelled { .. } => RestoreError::Cancelled { done: done + already_done, total },
-                source if done + already_done == 0 && !begun => source,
-                source => RestoreError::Partial { done: done + already_done, total, source: Box::new(source) },
-            });
-        }
-        done += 1;
-        run.progress.step(step, StepState::Done);
+    if plan.writes().any(|step| journal.progressed(step.id) == Progressed::Undone) {
+        return Err(taken_back());
     }
-    let notes = executor.notes;
+    let is_done = |journal: &Journal| {
+        let done = plan.writes().filter(|step| journal.progressed(step.id) == Progressed::Done);
+        done.count()
+    };
+    let already_done = is_done(journal);
+    let executor =
+        Executor { plan, run, journal: Mutex::new(journal), notes: Mutex::default(), stopping: AtomicBool::new(false) };
+    let ended = waves::carry_out(&executor).await;
+    let Executor { journal, notes, .. } = executor;
+    let journal = journal.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let done = is_done(journal);
+    match ended {
+        Ok(()) => {}
+        Err(RestoreError::Cancelled { .. }) => return Err(RestoreError::Cancelled { done, total }),
+        Err(source) => {
+            let begun = plan.writes().any(|step| journal.progressed(step.id) == Progressed::Begun);
+            let nothing = done == 0 && !begun;
+            return Err(if nothing { source } else { RestoreError::Partial { done, total, source: Box::new(source) } });
+        }
+    }
+    let mut notes = notes.into_inner().unwrap_or_else(PoisonError::into_inner);
+    notes.sort();
+    let notes = notes.into_iter().map(|(_, key, note)| (key, note)).collect();
     let verification = verify(plan, run).await?;
-    Ok(Outcome { done, already_done, notes, verification })
+    Ok(Outcome { done: done - already_done, already_done, notes, verification })
 }
 
-/// Carries out single steps.
+/// Carries out single steps, several at the same time. Locks are held for a journal entry, never while waiting.
 pub(crate) struct Executor<'a, 'r> {
     plan: &'a RestorePlan,
     run: &'a Run<'r>,
-    journal: &'a mut Journal,
-    notes: Vec<(ObjectKey, String)>,
+    journal: Mutex<&'a mut Journal>,
+    notes: Mutex<Vec<(u32, ObjectKey, String)>>,
+    /// A step failed, or the user wants to stop: no further one begins.
+    stopping: AtomicBool,
 }
 
 /// How often a write is tried that met a conflict or lost its answer.
 const ATTEMPTS: u32 = 5;
 
-impl Executor<'_, '_> {
-    async fn step(&mut self, step: &Step) -> Result<(), RestoreError> {
+impl<'a> Executor<'a, '_> {
+    async fn step(&self, step: &Step) -> Result<(), RestoreError> {
         if ground::starts(step) {
-            ground::check_disks(self.plan, self.run, self.journal, step).await?;
+            let disks = ground::disks(self.plan, self.run.world, &self.journal(), step);
+            ground::check(disks, self.run).await?;
         }
         match step.action {
             Action::Create => self.create(step).await,
@@ -183,17 +184,26 @@ impl Executor<'_, '_> {
         }
     }
 
-    fn entry(&mut self, step: &Step, event: Event) -> Result<(), RestoreError> {
-        let entry = Entry { t: (self.run.now)(), step: step.id, key: step.key.clone(), event };
-        self.journal.append(entry)
+    fn journal(&self) -> MutexGuard<'_, &'a mut Journal> {
+        self.journal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn intent(&mut self, step: &Step, previous: Option<&Value>) -> Result<(), RestoreError> {
+    fn progressed(&self, step: &Step) -> Progressed {
+        self.journal().progressed(step.id)
+    }
+
+    fn entry(&self, step: &Step, event: Event) -> Result<(), RestoreError> {
+        let entry = Entry { t: (self.run.now)(), step: step.id, key: step.key.clone(), event };
+        self.journal().append(entry)
+    }
+
+    fn intent(&self, step: &Step, previous: Option<&Value>) -> Result<(), RestoreError> {
         self.entry(step, Event::Intent { previous: previous.cloned() })
     }
 
-    fn done(&mut self, step: &Step, result: &Value, notes: Vec<String>) -> Result<(), RestoreError> {
-        self.notes.extend(notes.iter().map(|note| (step.key.clone(), note.clone())));
+    fn done(&self, step: &Step, result: &Value, notes: Vec<String>) -> Result<(), RestoreError> {
+        let noted = notes.iter().map(|note| (step.id, step.key.clone(), note.clone()));
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).extend(noted);
         let event = Event::Done {
             uid: uid(result).to_owned(),
             resource_version: text(result, "metadata.resourceVersion").to_owned(),
@@ -204,7 +214,7 @@ impl Executor<'_, '_> {
     }
 
     /// Journals a failure that certainly changed nothing, and makes the error.
-    fn failed(&mut self, step: &Step, doing: &'static str, source: TargetError) -> RestoreError {
+    fn failed(&self, step: &Step, doing: &'static str, source: TargetError) -> RestoreError {
         let error = RestoreError::target(doing, &step.key, source);
         let certain = !matches!(error, RestoreError::Target { source: TargetError::Ambiguous(_), .. });
         if certain && let Err(unwritten) = self.entry(step, Event::Failed { reason: error.to_string() }) {

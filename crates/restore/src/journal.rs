@@ -7,6 +7,7 @@
 //! Does not: know what a step means.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File},
     io::Write as _,
     path::{Path, PathBuf},
@@ -20,6 +21,7 @@ use crate::{
     error::RestoreError,
     key_text,
     plan::{API_VERSION, RestorePlan},
+    time_text,
 };
 
 #[cfg(test)]
@@ -34,7 +36,7 @@ pub struct JournalHeader {
     /// Always `RestoreJournal`.
     pub kind: String,
     /// When it was begun.
-    #[serde(with = "key_text")]
+    #[serde(with = "time_text")]
     pub created: Timestamp,
     /// The plan that is carried out.
     pub plan: RestorePlan,
@@ -45,7 +47,7 @@ pub struct JournalHeader {
 #[serde(rename_all = "camelCase")]
 pub struct Entry {
     /// When.
-    #[serde(with = "key_text")]
+    #[serde(with = "time_text")]
     pub t: Timestamp,
     /// Which step of the plan.
     pub step: u32,
@@ -110,6 +112,10 @@ pub struct Journal {
     file: File,
     header: JournalHeader,
     entries: Vec<Entry>,
+    /// Places in `entries`, by step.
+    of_step: BTreeMap<u32, Vec<usize>>,
+    /// A write failed: the last line may be torn.
+    torn: bool,
 }
 
 impl Journal {
@@ -128,7 +134,8 @@ impl Journal {
             plan: plan.clone(),
         };
         lock(&file, path)?;
-        let mut journal = Self { path: path.to_owned(), file, header, entries: Vec::new() };
+        let mut journal =
+            Self { path: path.to_owned(), file, header, entries: Vec::new(), of_step: BTreeMap::new(), torn: false };
         let line = serde_json::to_string(&journal.header).map_err(|error| RestoreError::Bug(error.to_string()))?;
         journal.write(&line)?;
         // The name must survive a crash as well.
@@ -163,7 +170,11 @@ impl Journal {
         let entry =
             |(number, line)| serde_json::from_str(line).map_err(|_| bad(format!("line {} is no entry", number + 2)));
         let entries = lines.enumerate().map(entry).collect::<Result<Vec<Entry>, _>>()?;
-        let journal = Self { path: path.to_owned(), file, header, entries };
+        let mut of_step: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+        for (place, entry) in entries.iter().enumerate() {
+            of_step.entry(entry.step).or_default().push(place);
+        }
+        let journal = Self { path: path.to_owned(), file, header, entries, of_step, torn: false };
         let length = u64::try_from(whole).map_err(|_| bad("it is too long".to_owned()))?;
         journal.file.set_len(length).map_err(at)?;
         Ok(journal)
@@ -193,9 +204,15 @@ impl Journal {
         &self.path
     }
 
+    /// Returns the entries about a step, in order.
+    fn of(&self, step: u32) -> impl DoubleEndedIterator<Item = &Entry> {
+        let places = self.of_step.get(&step).map_or(&[][..], Vec::as_slice);
+        places.iter().filter_map(|place| self.entries.get(*place))
+    }
+
     /// Tells how far a step has come.
     pub(crate) fn progressed(&self, step: u32) -> Progressed {
-        self.entries.iter().filter(|entry| entry.step == step).fold(Progressed::Open, |before, entry| {
+        self.of(step).fold(Progressed::Open, |before, entry| {
             match entry.event {
                 // About to be taken back: it is done until that has happened.
                 Event::Intent { .. } if before == Progressed::Done => Progressed::Done,
@@ -209,16 +226,16 @@ impl Journal {
 
     /// Returns the object that was there before a step first began, if there was one.
     pub(crate) fn previous(&self, step: u32) -> Option<&Value> {
-        self.entries.iter().find_map(|entry| match &entry.event {
-            Event::Intent { previous } if entry.step == step => Some(previous.as_ref()),
+        self.of(step).find_map(|entry| match &entry.event {
+            Event::Intent { previous } => Some(previous.as_ref()),
             _ => None,
         })?
     }
 
     /// Returns uid and digest that a step left.
     pub(crate) fn result(&self, step: u32) -> Option<(&str, Option<Digest>)> {
-        self.entries.iter().rev().find_map(|entry| match &entry.event {
-            Event::Done { uid, digest, .. } if entry.step == step => Some((uid.as_str(), *digest)),
+        self.of(step).rev().find_map(|entry| match &entry.event {
+            Event::Done { uid, digest, .. } => Some((uid.as_str(), *digest)),
             _ => None,
         })
     }
@@ -227,13 +244,20 @@ impl Journal {
     pub(crate) fn append(&mut self, entry: Entry) -> Result<(), RestoreError> {
         let line = serde_json::to_string(&entry).map_err(|error| RestoreError::Bug(error.to_string()))?;
         self.write(&line)?;
+        self.of_step.entry(entry.step).or_default().push(self.entries.len());
         self.entries.push(entry);
         Ok(())
     }
 
     fn write(&mut self, line: &str) -> Result<(), RestoreError> {
         let at = |source| RestoreError::File { path: self.path.clone(), source };
-        self.file.write_all(format!("{line}\n").as_bytes()).and_then(|()| self.file.sync_data()).map_err(at)
+        if self.torn {
+            return Err(at(std::io::Error::other("an earlier entry could not be written")));
+        }
+        let written = self.file.write_all(format!("{line}\n").as_bytes()).and_then(|()| self.file.sync_data());
+        // Part of the line may be there: nothing may follow it, so that opening can cut it off.
+        self.torn = written.is_err();
+        written.map_err(at)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Serde forms: keys and instants as the text that people read.
+//! Serde forms: keys as the text that people read.
 //!
 //! Does not: define what a key is; see `vmrewind_model::ObjectKey`.
 

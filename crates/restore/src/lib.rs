@@ -17,6 +17,7 @@
 //! Does not: know the terminal, parse flags, read a clock or a random source, or decide what is captured.
 
 mod conflict;
+mod departed;
 mod dry_run;
 mod error;
 mod execute;
@@ -41,12 +42,14 @@ mod scene;
 mod select;
 mod survey;
 mod target;
+mod time_text;
 mod undo;
 mod verify;
 mod view;
 mod volumes;
 mod world;
 
+pub use departed::{Departure, Departures, lacking};
 pub use dry_run::dry_run;
 pub use error::{ErrorKind, RestoreError};
 pub use execute::{Outcome, Run, execute, resume};
@@ -66,5 +69,5 @@ pub use select::{Selection, WithDeps};
 pub use target::{ClusterTarget, DeleteGuard, Target, TargetError, Write, Written};
 pub use undo::{UndoOptions, UndoOutcome, Undone, undo, undo_preview, undo_with};
 pub use verify::{ObjectCheck, Verification, verify};
-pub use view::{IdentityInUse, Seen, ServedKind, TargetView};
+pub use view::{IdentityInUse, Node, Nodes, Seen, ServedKind, TargetView};
 pub use world::World;

@@ -68,6 +68,11 @@ pub enum Mutation {
         /// What is set: `{"running": …}` or `{"runStrategy": …}`; the other field is removed.
         to: mutate::Power,
     },
+    /// Whether a pool is paused: one that is makes, changes and deletes no machines.
+    Paused {
+        /// What is set; none removes the field.
+        to: Option<bool>,
+    },
     /// What `kubectl apply` remembers is dropped, because the object is not what was applied.
     DropLastApplied,
     /// An annotation that names the archive and the instant.
@@ -101,6 +106,15 @@ impl Mutation {
             Self::VolumeName { to } => mutate::set_volume_name(object, to),
             Self::Halt => mutate::halt(object),
             Self::Power { to } => mutate::set_power(object, to),
+            Self::Paused { to } => {
+                if let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) {
+                    match to {
+                        Some(to) => drop(spec.insert("paused".to_owned(), json!(to))),
+                        None => drop(spec.remove("paused")),
+                    }
+                }
+                return;
+            }
             Self::DropLastApplied => mutate::drop_last_applied(object),
             Self::ApiVersion { to } => {
                 object["apiVersion"] = json!(to);

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt as _, stream};
-use vmrewind_graph::key;
+use vmrewind_graph::{self as graph, key};
 use vmrewind_model::ObjectKey;
 
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
     progress::Progress,
     survey::Survey,
     target::{Target, TargetError},
-    view::{Seen, TargetView},
+    view::{Node, Nodes, Seen, TargetView},
     volumes::{data_volume_key, volume_key},
     world::World,
 };
@@ -36,6 +36,8 @@ pub struct Needs {
     pub keys: BTreeSet<ObjectKey>,
     /// Whether identities of all machines are needed, to find collisions.
     pub identities: bool,
+    /// Whether the nodes are needed: a machine is tied to some.
+    pub nodes: bool,
 }
 
 /// Tells what must be read of the target for a plan.
@@ -46,7 +48,7 @@ pub fn needs(world: &World, request: &PlanRequest) -> Result<Needs, RestoreError
     let survey = Survey::of(world, request)?;
     let places = Places::new(&request.mutations);
     let mut keys = BTreeSet::new();
-    let mut identities = false;
+    let (mut identities, mut nodes) = (false, false);
     let whole = survey.whole.nodes.keys();
     for captured in survey.graph.nodes.keys().chain(whole) {
         keys.insert(places.of(captured));
@@ -66,6 +68,7 @@ pub fn needs(world: &World, request: &PlanRequest) -> Result<Needs, RestoreError
             keys.insert(namespace_key(&place.namespace));
         }
         let Some(object) = world.value(captured) else { continue };
+        nodes |= survey.is_restored(captured) && !graph::ties(object).is_empty();
         let templates = list(object, "spec.dataVolumeTemplates").iter();
         for spec in templates.chain([object]) {
             for path in ["spec.storageClassName", "spec.storage.storageClassName", "spec.pvc.storageClassName"] {
@@ -75,7 +78,7 @@ pub fn needs(world: &World, request: &PlanRequest) -> Result<Needs, RestoreError
             }
         }
     }
-    Ok(Needs { keys, identities })
+    Ok(Needs { keys, identities, nodes })
 }
 
 /// Reads the target.
@@ -129,6 +132,9 @@ pub async fn observe(target: &dyn Target, needs: &Needs, progress: &dyn Progress
     if needs.identities {
         read_identities(target, &mut view).await;
     }
+    if needs.nodes {
+        view.nodes = read_nodes(target).await;
+    }
     Ok(view)
 }
 
@@ -144,15 +150,29 @@ async fn look(target: &dyn Target, key: ObjectKey) -> Result<(ObjectKey, Seen), 
     Ok((key, seen))
 }
 
-/// Looks for the owners of what was found: an object whose owners are gone is about to be deleted.
+/// Looks for the owners of what was found, and for theirs: an object whose owners are gone is about to be deleted, and
+/// so is what it owns.
 async fn read_owners(target: &dyn Target, view: &mut TargetView) -> Result<(), RestoreError> {
-    let missing = ownership::unseen(view);
-    let mut reads = stream::iter(missing).map(|key| look(target, key)).buffer_unordered(CONCURRENCY);
-    while let Some(read) = reads.next().await {
-        let (key, seen) = read?;
-        view.objects.insert(key, seen);
+    for _ in 0..ownership::GENERATIONS {
+        let missing = ownership::unseen(view);
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let mut reads = stream::iter(missing).map(|key| look(target, key)).buffer_unordered(CONCURRENCY);
+        while let Some(read) = reads.next().await {
+            let (key, seen) = read?;
+            view.objects.insert(key, seen);
+        }
     }
     Ok(())
+}
+
+/// Reads what machines may ask of nodes. Not being allowed to is no error: the plan says what it could not check.
+async fn read_nodes(target: &dyn Target) -> Nodes {
+    match target.list("", "Node").await {
+        Ok(nodes) => Nodes::Known(nodes.iter().map(Node::of).collect()),
+        Err(error) => Nodes::Unread(error.to_string()),
+    }
 }
 
 async fn read_identities(target: &dyn Target, view: &mut TargetView) {

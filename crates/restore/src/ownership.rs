@@ -16,6 +16,9 @@ use crate::{
     view::{Seen, ServedKind, TargetView},
 };
 
+/// How far owners of owners are followed: KubeVirt's longest chain is a claim of a DataVolume of a machine of a pool.
+pub(crate) const GENERATIONS: usize = 8;
+
 /// Returns the key of the owner that a reference of an object names; none if the target does not serve its kind, as
 /// the garbage collector then leaves the object alone.
 pub(crate) fn owner_key(kinds: &[ServedKind], namespace: &str, reference: &Value) -> Option<ObjectKey> {
@@ -41,6 +44,24 @@ pub(crate) fn unseen(view: &TargetView) -> BTreeSet<ObjectKey> {
     }
     unseen.retain(|key| !view.objects.contains_key(key));
     unseen
+}
+
+/// Lists what is live and owns a live object, directly or over others, nearest first.
+pub(crate) fn ancestors(view: &TargetView, key: &ObjectKey) -> Vec<ObjectKey> {
+    let mut found: Vec<ObjectKey> = Vec::new();
+    let mut next = vec![key.clone()];
+    while let Some(of) = next.pop() {
+        let Some(live) = view.live(&of) else { continue };
+        for reference in list(live, "metadata.ownerReferences") {
+            let Some(owner) = owner_key(&view.kinds, &of.namespace, reference) else { continue };
+            let is_it = view.live(&owner).is_some_and(|live| !is_gone(reference, Some(live)));
+            if is_it && owner != *key && !found.contains(&owner) {
+                found.push(owner.clone());
+                next.push(owner);
+            }
+        }
+    }
+    found
 }
 
 /// What is known of the owners of a live object.

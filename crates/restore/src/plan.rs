@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use vmrewind_model::{Seq, Timestamp};
 
-use crate::{key_text, options::PlanRequest};
+use crate::{options::PlanRequest, time_text};
 
 mod file;
 mod rows;
@@ -32,7 +32,7 @@ pub struct RestorePlan {
     /// Twelve hex digits derived from everything below but `created`: equal plans have equal ids.
     pub id: String,
     /// When it was made.
-    #[serde(with = "key_text")]
+    #[serde(with = "time_text")]
     pub created: Timestamp,
     /// From what.
     pub archive: ArchiveRef,
@@ -67,7 +67,7 @@ pub struct ArchiveRef {
     /// The state is the one after this record.
     pub seq: Seq,
     /// The instant asked for.
-    #[serde(with = "key_text")]
+    #[serde(with = "time_text")]
     pub t: Timestamp,
 }
 

@@ -15,7 +15,7 @@ use crate::{
     error::RestoreError,
     identity::{self, Taken},
     namespace::Places,
-    options::{IdentityPolicy, PlanRequest},
+    options::{IdentityPolicy, PlanRequest, VolumePolicy},
     order,
     plan::{
         API_VERSION, Action, DataSource, IdentityField, IdentityRow, Refusal, RefusalKind, RestorePlan, Step, Summary,
@@ -28,6 +28,7 @@ use crate::{
 };
 
 mod existing;
+mod guest;
 mod missing;
 mod object;
 mod owners;
@@ -35,6 +36,7 @@ mod releases;
 mod storage;
 #[cfg(test)]
 mod tests;
+mod ties;
 
 /// Makes a plan. What cannot be done stands in it as a refusal; nothing that is concerned is left out.
 ///
@@ -144,8 +146,24 @@ impl Draft<'_> {
                 || format!("claim {}/{}", place.namespace, place.name),
                 |vm| format!("volume {} of {} {} (claim {})", one.volume, vm.kind, vm.name, place.name),
             );
+            let departure = self.world.departure(&one.claim).cloned();
             if let Some(hint) = &decision.hint {
-                self.refuse(RefusalKind::VolumeData, &place, format!("{name}: {}", decision.why), hint);
+                let told = departure.map_or_else(String::new, |one| format!("; {}", one.told()));
+                self.refuse(RefusalKind::VolumeData, &place, format!("{name}: {}{told}", decision.why), hint);
+            } else if let (DataSource::Reimport, VolumePolicy::Keep, Some(departure)) =
+                (decision.source, policy, &departure)
+            {
+                // The template would fill a disk, but there was one with data, and nobody said that it may be lost.
+                let message = format!(
+                    "{name}: the machine's template would fill a new disk, but there was one: {}",
+                    departure.told()
+                );
+                let vm = one.vm.as_ref().map_or("", |vm| vm.name.as_str());
+                let hint = format!(
+                    "Create the claim with its data yourself, or accept a newly filled disk with --volumes {},{vm}/{}=reimport.",
+                    self.request.mutations.volumes, one.volume
+                );
+                self.refuse(RefusalKind::VolumeData, &place, message, hint);
             } else if self.lacks_object(&one.claim, decision.claim, decision.data_volume) {
                 let message = format!("{name}: the plan does not restore the claim itself");
                 self.refuse(RefusalKind::VolumeData, &place, message, "Select the claim too, or use --with-deps=all.");
@@ -226,19 +244,6 @@ impl Draft<'_> {
                 );
                 self.out.warnings.push(Warning { key: Some(self.places.of(root)), message });
             }
-        }
-        let pools: Vec<ObjectKey> = self
-            .out
-            .steps
-            .iter()
-            .filter(|step| step.action == Action::Create && step.key.is("pool.kubevirt.io", "VirtualMachinePool"))
-            .map(|step| step.key.clone())
-            .collect();
-        for pool in pools {
-            self.warn(
-                &pool,
-                "the pool may make further machines before it owns the restored ones; look at its replicas",
-            );
         }
     }
 

@@ -18,6 +18,8 @@ use crate::{
 pub(crate) struct Power {
     /// The object is created switched off.
     pub(crate) halt: bool,
+    /// The object is a pool, and is created paused.
+    pub(crate) pause: bool,
     /// The state that it ends with, where that is not the one after `halt` or as captured.
     pub(crate) set: Option<Mutation>,
     /// A start is asked for at the end.
@@ -45,7 +47,17 @@ pub(crate) fn decide(vm: &Value, wanted: &RunStrategy, was_running: bool) -> Pow
     };
     match captured.as_str() {
         "Halted" => Power::default(),
-        "Manual" => Power { halt: true, set: strategy("Manual"), start: was_running, warning: None },
+        "Manual" => Power { halt: true, set: strategy("Manual"), start: was_running, ..Power::default() },
+        // What gets its old strategy back from an annotation does not come here (rule receiver-run-strategy).
+        "WaitAsReceiver" => Power {
+            halt: true,
+            warning: Some(
+                "it was waiting to receive a migration that nobody sends any more, and nothing tells how it ran before: \
+                 it is left Halted; choose --run-strategy yourself"
+                    .to_owned(),
+            ),
+            ..Power::default()
+        },
         "Once" | "RerunOnFailure" if !was_running => Power {
             halt: true,
             warning: Some(format!(
@@ -56,6 +68,17 @@ pub(crate) fn decide(vm: &Value, wanted: &RunStrategy, was_running: bool) -> Pow
         },
         _ => Power { halt: true, set: strategy(&captured), ..Power::default() },
     }
+}
+
+/// Decides about a pool: it must own its machines before it counts them. Unpaused it would make others in the place
+/// of those that it does not own yet, and with fewer replicas it would delete those that it owns
+/// (`kubevirt/kubevirt: pkg/virt-controller/watch/pool/pool.go`).
+pub(crate) fn decide_pool(pool: &Value) -> Power {
+    let paused = pool["spec"].get("paused").and_then(Value::as_bool);
+    if paused == Some(true) {
+        return Power::default();
+    }
+    Power { pause: true, set: Some(Mutation::Paused { to: paused }), ..Power::default() }
 }
 
 /// Tells whether the machine's instance ran at the instant.
@@ -125,6 +148,13 @@ mod tests {
         assert!(of("Manual", true).start);
         let power = of("Manual", false);
         assert!(!power.start && power.set == strategy("Manual"));
+    }
+
+    #[test]
+    fn a_machine_that_waited_for_a_migration_of_unknown_origin_is_left_halted_with_a_warning() {
+        let power = of("WaitAsReceiver", true);
+        assert!(power.halt && power.set.is_none() && !power.start, "{power:?}");
+        assert!(power.warning.expect("a warning").contains("--run-strategy"));
     }
 
     #[test]

@@ -15,6 +15,8 @@ pub enum StepState {
     AlreadyDone,
     /// It failed.
     Failed,
+    /// An undo left it, for a reason that its outcome tells.
+    Left,
 }
 
 /// Told what an execution, a verification or an undo is doing. All methods must return at once.

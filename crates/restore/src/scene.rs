@@ -11,8 +11,8 @@ use vmrewind_model::{ObjectKey, Timestamp};
 use vmrewind_testkit::build::{Build, namespace};
 
 use crate::{
-    Action, PlanRequest, RefusalKind, RestoreError, RestorePlan, Seen, Selection, ServedKind, Step, TargetView, World,
-    identity, needs, ownership, plan,
+    Action, Nodes, PlanRequest, RefusalKind, RestoreError, RestorePlan, Seen, Selection, ServedKind, Step, TargetView,
+    World, identity, needs, ownership, plan,
 };
 
 /// What was captured, what is live, and what is asked for.
@@ -21,6 +21,7 @@ pub(crate) struct Scene {
     pub(crate) live: Vec<Value>,
     pub(crate) request: PlanRequest,
     pub(crate) unserved: Vec<&'static str>,
+    pub(crate) nodes: Nodes,
 }
 
 /// Returns the key of `Kind/name` in namespace `prod`, or of an object without a namespace.
@@ -56,7 +57,13 @@ impl Scene {
         let prod = namespace("prod").label("team", "a");
         let all = objects.into_iter().chain([prod.clone()]).map(Build::json);
         let world = World::from_objects(all);
-        Self { world, live: vec![prod.json()], request: PlanRequest::default(), unserved: Vec::new() }
+        Self {
+            world,
+            live: vec![prod.json()],
+            request: PlanRequest::default(),
+            unserved: Vec::new(),
+            nodes: Nodes::default(),
+        }
     }
 
     pub(crate) fn live(mut self, objects: impl IntoIterator<Item = Build>) -> Self {
@@ -93,9 +100,12 @@ impl Scene {
             kinds: served().into_iter().filter(|kind| !self.unserved.contains(&kind.kind.as_str())).collect(),
             identities: identities.collect(),
             identities_unread: None,
+            nodes: if needs.nodes { self.nodes.clone() } else { Nodes::NotAsked },
         };
-        let owners = ownership::unseen(&view);
-        view.objects.extend(owners.into_iter().map(seen));
+        for _ in 0..ownership::GENERATIONS {
+            let owners = ownership::unseen(&view);
+            view.objects.extend(owners.into_iter().map(seen));
+        }
         Ok(view)
     }
 

@@ -63,6 +63,7 @@ pub fn undo_preview(journal: &Journal) -> Vec<Undone> {
             Action::Create if step.key.is("", "Namespace") => "left",
             Action::Create => "deleted",
             Action::Replace | Action::Recreate => "put back",
+            Action::Power if step.key.kind == "VirtualMachinePool" => "paused",
             Action::Power => "switched off",
             _ => "taken back",
         };
@@ -118,7 +119,7 @@ pub async fn undo_with(
                 (&mut outcome.undone, note)
             }
             Taken::Left(note) => {
-                run.progress.step(step, StepState::Failed);
+                run.progress.step(step, StepState::Left);
                 (&mut outcome.left, note)
             }
         };
@@ -210,6 +211,12 @@ async fn back(step: &Step, run: &Run<'_>, journal: &Journal, live: &Value) -> Re
             Ok(Taken::Undone("not put back: with an owner that is gone it would be deleted".to_owned()))
         }
         (Action::Start, _) => Ok(Taken::Undone("it is stopped with its power state".to_owned())),
+        // Its machines stay: they are taken back themselves if the restore made them.
+        (Action::Power, _) if step.key.kind == "VirtualMachinePool" => {
+            let patch = json!({"spec": {"paused": true}});
+            let done = || Taken::Undone("paused, so that it neither makes nor deletes machines".to_owned());
+            Ok(patch_live(step, run, live, patch).await?.unwrap_or_else(done))
+        }
         (Action::Power, _) => {
             let mut off = live.clone();
             drop(mutate::halt(&mut off));

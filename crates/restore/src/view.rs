@@ -2,12 +2,15 @@
 //!
 //! Does not: read it; see `observe`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use vmrewind_model::ObjectKey;
 
-use crate::plan::IdentityField;
+use crate::{
+    json::{self, at},
+    plan::IdentityField,
+};
 
 /// What was read of the target cluster.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -24,6 +27,31 @@ pub struct TargetView {
     pub identities: Vec<IdentityInUse>,
     /// Whether `identities` is complete; otherwise, why not.
     pub identities_unread: Option<String>,
+    /// Its nodes.
+    pub nodes: Nodes,
+}
+
+/// What is known of the nodes of the target.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Nodes {
+    /// Nobody asked: nothing that is planned is tied to nodes.
+    #[default]
+    NotAsked,
+    /// They could not be read, for this reason.
+    Unread(String),
+    /// They are these.
+    Known(Vec<Node>),
+}
+
+/// What machines may ask of a node.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Node {
+    /// Its name.
+    pub name: String,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Resources of which it has any to give.
+    pub resources: BTreeSet<String>,
 }
 
 /// What came of looking for an object.
@@ -61,6 +89,23 @@ pub struct IdentityInUse {
     pub value: String,
     /// Who has it.
     pub holder: ObjectKey,
+}
+
+impl Node {
+    /// Reads it from the object of the target.
+    #[must_use]
+    pub fn of(object: &Value) -> Self {
+        let members = |path: &str| at(object, path).and_then(Value::as_object).into_iter().flatten();
+        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        Self {
+            name: json::text(object, "metadata.name").to_owned(),
+            labels: members("metadata.labels").map(|(name, value)| (name.clone(), text(value))).collect(),
+            resources: members("status.allocatable")
+                .filter(|(_, amount)| text(amount) != "0")
+                .map(|(name, _)| name.clone())
+                .collect(),
+        }
+    }
 }
 
 impl TargetView {

@@ -13,6 +13,7 @@ use vmrewind_graph::{self as graph, Capture, Presence};
 use vmrewind_model::{ObjectKey, ProofState, RawObject, Seq, Timestamp};
 
 use crate::{
+    departed::{Departure, Departures},
     error::RestoreError,
     plan::{ArchiveRef, Source},
 };
@@ -27,6 +28,7 @@ pub struct World {
     by_kind: BTreeMap<(String, String, String), Vec<ObjectKey>>,
     /// Group, kind and namespace (empty: all) of what is proven complete: what is not held of it did not exist.
     complete: BTreeSet<(String, String, String)>,
+    departures: Departures,
 }
 
 struct Held {
@@ -104,7 +106,13 @@ impl World {
     }
 
     fn empty(archive: ArchiveRef) -> Self {
-        Self { archive, objects: BTreeMap::new(), by_kind: BTreeMap::new(), complete: BTreeSet::new() }
+        Self {
+            archive,
+            objects: BTreeMap::new(),
+            by_kind: BTreeMap::new(),
+            complete: BTreeSet::new(),
+            departures: Departures::default(),
+        }
     }
 
     fn insert(&mut self, key: ObjectKey, held: Held) {
@@ -120,6 +128,23 @@ impl World {
     pub fn captured_from(mut self, cluster: &str) -> Self {
         cluster.clone_into(&mut self.archive.cluster);
         self
+    }
+
+    /// Adds what is known of needed objects that were deleted before the instant (see [`crate::lacking`]).
+    #[must_use]
+    pub fn with_departures(mut self, departures: Departures) -> Self {
+        self.departures = departures;
+        self
+    }
+
+    /// Returns when an object went that was deleted before the instant, if that was looked for.
+    pub(crate) fn departure(&self, key: &ObjectKey) -> Option<&Departure> {
+        self.departures.each.iter().find(|one| one.key == *key)
+    }
+
+    /// Returns a record at which everything that went too early is there together with what was asked for.
+    pub(crate) fn together(&self) -> Option<Seq> {
+        self.departures.together
     }
 
     /// Marks an object as one whose content the archive withholds.

@@ -14,7 +14,7 @@ use crate::{
     executing::{Report, carry_out, confirm},
     journals::JournalArgs,
     planning::{self, Planned},
-    render::{plan::print, ways},
+    render::plan::print,
     request::DryRun,
 };
 
@@ -57,7 +57,7 @@ pub(crate) async fn run(ctx: &mut Ctx, args: ApplyArgs) -> Result<u8, CliError> 
     let show = |ctx: &mut Ctx, plan: &RestorePlan| print(&mut ctx.out, plan, ctx.now, ctx.global.verbose > 0);
     if args.dry_run == DryRun::Client {
         show(ctx, &plan)?;
-        ways::check(&plan)?;
+        planning::check_refusals(&plan)?;
         ctx.talk.note("Dry run: nothing was changed.")?;
         return Ok(0);
     }
@@ -71,7 +71,7 @@ pub(crate) async fn run(ctx: &mut Ctx, args: ApplyArgs) -> Result<u8, CliError> 
     if args.output == Report::Table || args.dry_run != DryRun::None {
         show(ctx, &plan)?;
     }
-    ways::check(&plan)?;
+    planning::check_refusals(&plan)?;
     if args.dry_run == DryRun::Server {
         ctx.talk.note("Dry run: nothing was changed.")?;
         return Ok(0);

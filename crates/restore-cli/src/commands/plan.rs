@@ -12,7 +12,7 @@ use crate::{
     error::CliError,
     output::to_yaml,
     planning,
-    render::{plan::print, ways},
+    render::plan::print,
     request::{DryRun, RequestArgs},
 };
 
@@ -79,7 +79,7 @@ pub(crate) async fn run(ctx: &mut Ctx, args: PlanArgs) -> Result<u8, CliError> {
         planned.plan.save(file)?;
         ctx.talk.note(&format!("Plan written to {}: carry it out with apply -f.", file.display()))?;
     }
-    ways::check(&planned.plan)?;
+    planning::check_refusals(&planned.plan)?;
     Ok(0)
 }
 

@@ -11,7 +11,7 @@ use crate::{
     executing::{Report, carry_out, confirm, go_on},
     journals::JournalArgs,
     planning::{self, Planned},
-    render::{plan::print, ways},
+    render::plan::print,
     request::{DryRun, RequestArgs},
 };
 
@@ -93,7 +93,7 @@ pub(crate) async fn run(ctx: &mut Ctx, args: RestoreArgs) -> Result<u8, CliError
     if args.output == Report::Table || args.dry_run != DryRun::None {
         print(&mut ctx.out, &planned.plan, ctx.now, ctx.global.verbose > 0)?;
     }
-    ways::check(&planned.plan)?;
+    planning::check_refusals(&planned.plan)?;
     if args.dry_run != DryRun::None {
         ctx.talk.note("Dry run: nothing was changed.")?;
         return Ok(0);

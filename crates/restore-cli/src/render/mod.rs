@@ -4,4 +4,3 @@
 
 pub(crate) mod graph;
 pub(crate) mod plan;
-pub(crate) mod ways;

@@ -14,7 +14,8 @@ use crate::{
     journal::{Journal, Progressed},
     json::{is_deleting, machine_path, text, uid},
     plan::{Action, RestorePlan, Step},
-    volumes::data_volume_key,
+    volumes::{data_volume_key, volume_key},
+    world::World,
 };
 
 /// Reads at the same time.
@@ -39,23 +40,22 @@ pub(super) async fn check_kept(plan: &RestorePlan, run: &Run<'_>, journal: &Jour
     check(judged.collect(), run).await
 }
 
-/// Checks the disks of the machine that a step starts.
-///
-/// # Errors
-/// As [`check_kept`].
-pub(super) async fn check_disks(
-    plan: &RestorePlan,
-    run: &Run<'_>,
+/// Lists the disks of the machine that a step starts, each with the uid that it must have.
+pub(super) fn disks<'p>(
+    plan: &'p RestorePlan,
+    world: &World,
     journal: &Journal,
     machine: &Step,
-) -> Result<(), RestoreError> {
+) -> Vec<(&'p Step, String)> {
     let mut disks: BTreeSet<ObjectKey> = BTreeSet::new();
     for volume in plan.volumes.iter().filter(|volume| volume.vm.as_ref() == Some(&machine.from)) {
         disks.insert(data_volume_key(&volume.claim.namespace, &volume.claim.name));
         disks.insert(volume.claim.clone());
     }
-    let judged = plan.steps.iter().filter(|step| disks.contains(&step.key) || step.key.kind == "PersistentVolume");
-    check(judged.filter_map(|step| Some((step, judged_uid(step, journal)?))).collect(), run).await
+    let claims = plan.steps.iter().filter(|step| step.key.kind == "PersistentVolumeClaim" && disks.contains(&step.key));
+    let volumes: BTreeSet<ObjectKey> = claims.filter_map(|step| volume_key(world, &step.from)).collect();
+    let judged = plan.steps.iter().filter(|step| disks.contains(&step.key) || volumes.contains(&step.from));
+    judged.filter_map(|step| Some((step, judged_uid(step, journal)?))).collect()
 }
 
 /// Returns the uid that an object must have: the one that was planned with, or the one that the restore got.
@@ -74,7 +74,11 @@ fn is_disk(key: &ObjectKey) -> bool {
     key.is("", "PersistentVolumeClaim") || key.is("cdi.kubevirt.io", "DataVolume")
 }
 
-async fn check(judged: Vec<(&Step, String)>, run: &Run<'_>) -> Result<(), RestoreError> {
+/// Reads objects and compares their uids.
+///
+/// # Errors
+/// [`RestoreError::Drifted`] that names all that is another object now, or is being deleted.
+pub(super) async fn check(judged: Vec<(&Step, String)>, run: &Run<'_>) -> Result<(), RestoreError> {
     let looks = judged.into_iter().map(|(step, judged)| async move {
         let read = run.target.get(&step.key).await;
         let live = read.map_err(|source| RestoreError::target("read", &step.key, source))?;

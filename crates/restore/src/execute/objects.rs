@@ -29,12 +29,13 @@ impl Executor<'_, '_> {
 
     /// Creates. If an object of the name exists it is ours only if we may have made it: an answer of ours was lost,
     /// and the object is the one that we wanted.
-    pub(super) async fn create(&mut self, step: &Step) -> Result<(), RestoreError> {
+    pub(super) async fn create(&self, step: &Step) -> Result<(), RestoreError> {
         let object = self.object(step)?;
-        let mut lost = self.journal.progressed(step.id) == Progressed::Begun;
+        let mut lost = self.progressed(step) == Progressed::Begun;
         if !lost {
             self.intent(step, None)?;
         }
+        let mut refused = None;
         for _ in 0..ATTEMPTS {
             match self.run.target.create(&object, Write::default()).await {
                 Ok((created, warnings)) => return self.done(step, &created, warnings),
@@ -51,17 +52,24 @@ impl Executor<'_, '_> {
                     self.run.progress.note(&format!("{}: {detail}; looking", step.key));
                     self.run.target.pause(Duration::from_secs(1)).await;
                 }
+                Err(TargetError::Unreachable(detail)) => {
+                    self.later(step, &detail).await;
+                    refused = Some(detail);
+                }
                 Err(error) => return Err(self.failed(step, "create", error)),
             }
+        }
+        if let Some(detail) = refused.filter(|_| !lost) {
+            return Err(self.failed(step, "create", TargetError::Unreachable(detail)));
         }
         let source = TargetError::Ambiguous("no attempt was answered".to_owned());
         Err(RestoreError::target("create", &step.key, source))
     }
 
     /// Replaces the live object that the plan was made against, and no other.
-    pub(super) async fn replace(&mut self, step: &Step) -> Result<(), RestoreError> {
+    pub(super) async fn replace(&self, step: &Step) -> Result<(), RestoreError> {
         let object = self.object(step)?;
-        let begun = self.journal.progressed(step.id) == Progressed::Begun;
+        let begun = self.progressed(step) == Progressed::Begun;
         let mut lost = begun;
         for attempt in 0..ATTEMPTS {
             let live = self.read_there(&step.key).await?;
@@ -81,6 +89,7 @@ impl Executor<'_, '_> {
                     self.run.progress.note(&format!("{}: {detail}; looking", step.key));
                     self.run.target.pause(Duration::from_secs(1)).await;
                 }
+                Err(TargetError::Unreachable(detail)) => self.later(step, &detail).await,
                 Err(error) => return Err(self.failed(step, "replace", error)),
             }
         }
@@ -89,9 +98,9 @@ impl Executor<'_, '_> {
     }
 
     /// Deletes the live object and creates the wanted one.
-    pub(super) async fn recreate(&mut self, step: &Step) -> Result<(), RestoreError> {
+    pub(super) async fn recreate(&self, step: &Step) -> Result<(), RestoreError> {
         let planned = step.live.as_ref().map(|live| live.uid.clone()).unwrap_or_default();
-        if self.journal.progressed(step.id) != Progressed::Begun {
+        if self.progressed(step) != Progressed::Begun {
             let live = self.read_there(&step.key).await?;
             self.check_live(step, &live)?;
             self.intent(step, Some(&live))?;
@@ -103,7 +112,7 @@ impl Executor<'_, '_> {
             }
             let guard = DeleteGuard { uid: planned.clone(), dry_run: false };
             match self.run.target.delete(&step.key, &guard).await {
-                Ok(()) | Err(TargetError::NotFound(_) | TargetError::Ambiguous(_)) => {}
+                Ok(()) | Err(TargetError::NotFound(_) | TargetError::Ambiguous(_) | TargetError::Unreachable(_)) => {}
                 Err(error) => return Err(self.failed(step, "delete", error)),
             }
             if self.read(&step.key).await?.is_none() {
@@ -113,6 +122,12 @@ impl Executor<'_, '_> {
         }
         // The step counts as begun, so an object that is there as wanted is taken for ours.
         self.create(step).await
+    }
+
+    /// The server took nothing: it is asked again a little later (429, or it is starting).
+    pub(super) async fn later(&self, step: &Step, detail: &str) {
+        self.run.progress.note(&format!("{}: {detail}; waiting a little", step.key));
+        self.run.target.pause(Duration::from_secs(1)).await;
     }
 
     /// Refuses a live object other than the one that the plan was made against.

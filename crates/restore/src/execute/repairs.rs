@@ -25,7 +25,7 @@ const STOP_SECONDS: u32 = 300;
 
 impl Executor<'_, '_> {
     /// Switches a machine off and waits until its instance is gone.
-    pub(super) async fn stop(&mut self, step: &Step) -> Result<(), RestoreError> {
+    pub(super) async fn stop(&self, step: &Step) -> Result<(), RestoreError> {
         self.change(step, |vm| {
             let mut off = vm.clone();
             drop(mutate::halt(&mut off));
@@ -46,7 +46,7 @@ impl Executor<'_, '_> {
     }
 
     /// Lets a retained volume be bound by the claim that is created next.
-    pub(super) async fn release_volume(&mut self, step: &Step) -> Result<(), RestoreError> {
+    pub(super) async fn release_volume(&self, step: &Step) -> Result<(), RestoreError> {
         let Some(claim) = step.owner.clone() else {
             return Err(RestoreError::Bug(format!("step {} names no claim", step.id)));
         };
@@ -66,7 +66,7 @@ impl Executor<'_, '_> {
 
     /// Removes the references to an owner that is gone. The write needs the version that was read, so that it cannot
     /// hide that the garbage collector was faster.
-    pub(super) async fn release_owner(&mut self, step: &Step) -> Result<(), RestoreError> {
+    pub(super) async fn release_owner(&self, step: &Step) -> Result<(), RestoreError> {
         let Some(owner_key) = step.owner.clone() else {
             return Err(RestoreError::Bug(format!("step {} names no owner", step.id)));
         };
@@ -97,7 +97,7 @@ impl Executor<'_, '_> {
     }
 
     /// Adds the owner reference as captured, with the owner's uid of today.
-    pub(super) async fn patch_owner(&mut self, step: &Step) -> Result<(), RestoreError> {
+    pub(super) async fn patch_owner(&self, step: &Step) -> Result<(), RestoreError> {
         let Some(owner_key) = step.owner.clone() else {
             return Err(RestoreError::Bug(format!("step {} names no owner", step.id)));
         };
@@ -133,7 +133,7 @@ impl Executor<'_, '_> {
     }
 
     /// Puts the power state back.
-    pub(super) async fn power(&mut self, step: &Step) -> Result<(), RestoreError> {
+    pub(super) async fn power(&self, step: &Step) -> Result<(), RestoreError> {
         let mutations = step.mutations.clone();
         let live = self
             .change(step, |vm| {
@@ -146,8 +146,8 @@ impl Executor<'_, '_> {
     }
 
     /// Asks for a start.
-    pub(super) async fn start(&mut self, step: &Step) -> Result<(), RestoreError> {
-        let begun = self.journal.progressed(step.id) == Progressed::Begun;
+    pub(super) async fn start(&self, step: &Step) -> Result<(), RestoreError> {
+        let begun = self.progressed(step) == Progressed::Begun;
         let vm = self.read_there(&step.key).await?;
         if !begun {
             self.intent(step, None)?;
@@ -159,6 +159,7 @@ impl Executor<'_, '_> {
             match self.run.target.start(&step.key).await {
                 Ok(()) => return self.done(step, &vm, Vec::new()),
                 Err(TargetError::Ambiguous(_)) => self.run.target.pause(Duration::from_secs(1)).await,
+                Err(TargetError::Unreachable(detail)) => self.later(step, &detail).await,
                 Err(error) => return Err(self.failed(step, "start", error)),
             }
         }
@@ -169,11 +170,11 @@ impl Executor<'_, '_> {
     /// Reads, journals, and patches what was read; none from `patch` means that it is as wanted. Repeatable: after a
     /// lost answer the object is read again, and what is wanted already is not written twice.
     async fn change(
-        &mut self,
+        &self,
         step: &Step,
         patch: impl Fn(&Value) -> Result<Option<Value>, RestoreError>,
     ) -> Result<Value, RestoreError> {
-        let mut begun = self.journal.progressed(step.id) == Progressed::Begun;
+        let mut begun = self.progressed(step) == Progressed::Begun;
         for _ in 0..ATTEMPTS {
             let live = self.read_there(&step.key).await?;
             let change = patch(&live)?;
@@ -187,6 +188,7 @@ impl Executor<'_, '_> {
                 Ok(changed) => return Ok(changed),
                 Err(TargetError::Conflict(_)) => {}
                 Err(TargetError::Ambiguous(_)) => self.run.target.pause(Duration::from_secs(1)).await,
+                Err(TargetError::Unreachable(detail)) => self.later(step, &detail).await,
                 Err(error) => return Err(self.failed(step, "patch", error)),
             }
         }
@@ -195,9 +197,12 @@ impl Executor<'_, '_> {
     }
 }
 
-/// Returns the merge patch that sets the power fields as they are in a machine.
-pub(crate) fn power_patch(vm: &Value) -> Option<Value> {
-    let field = |name: &str| vm["spec"].get(name).cloned().unwrap_or(Value::Null);
+/// Returns the merge patch that sets the power fields as they are in a machine, or whether a pool is paused.
+pub(crate) fn power_patch(object: &Value) -> Option<Value> {
+    let field = |name: &str| object["spec"].get(name).cloned().unwrap_or(Value::Null);
+    if object["kind"] == "VirtualMachinePool" {
+        return Some(json!({"spec": {"paused": field("paused")}}));
+    }
     Some(json!({"spec": {"running": field("running"), "runStrategy": field("runStrategy")}}))
 }
 

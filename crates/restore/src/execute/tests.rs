@@ -8,7 +8,7 @@ use vmrewind_testkit::build::{Build, config_map, dv, namespace, pv, pvc, revisio
 
 use super::*;
 use crate::{
-    Check, DataSource, ErrorKind, OnConflict, Quiet, RunningVm, UndoOutcome, dry_run,
+    Check, DataSource, ErrorKind, OnConflict, Quiet, RunningVm, StepState, UndoOutcome, dry_run,
     plan::Step,
     scene::{
         Scene,
@@ -21,7 +21,9 @@ use crate::{
 mod collected;
 mod faults;
 mod ground;
+mod pools;
 mod undoing;
+mod waves;
 
 fn disk_machine() -> Vec<Build> {
     let machine = vm("web")

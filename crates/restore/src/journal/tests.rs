@@ -79,3 +79,20 @@ fn what_another_process_is_writing_is_not_judged_before_it_has_finished() {
     drop(busy);
     assert!(Journal::open(&path).is_ok());
 }
+
+#[test]
+fn after_a_line_that_could_not_be_written_nothing_follows_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("journal");
+    let mut journal = Journal::create(&path, &plan(), Timestamp::MIN).expect("created");
+    journal.append(entry(1, Event::Intent { previous: None })).expect("written");
+    let full = fs::OpenOptions::new().append(true).open("/dev/full").expect("a full disk");
+    let real = std::mem::replace(&mut journal.file, full);
+    assert!(matches!(journal.append(entry(1, done())), Err(RestoreError::File { .. })));
+    journal.file = real;
+    let error = journal.append(entry(2, done())).expect_err("a line may be torn");
+    assert!(format!("{error:?}").contains("an earlier entry"), "{error:?}");
+    assert_eq!(journal.progressed(2), Progressed::Open);
+    drop(journal);
+    assert_eq!(Journal::open(&path).expect("opened").entries().len(), 1);
+}

@@ -129,6 +129,8 @@ pub enum RefusalKind {
     VtpmIdentity,
     /// The live object is being deleted.
     BeingDeleted,
+    /// An operation of KubeVirt is working on the machine, and bars changes.
+    Busy,
     /// Two captured objects would become one.
     DuplicateDestination,
     /// The archive withholds the object's content.

@@ -10,7 +10,7 @@ use super::Draft;
 use crate::{
     conflict,
     error::RestoreError,
-    json::{is_deleting, uid},
+    json::{is_deleting, text, uid},
     options::{OnConflict, RunningVm},
     plan::{Action, LiveRef, RefusalKind, Step},
     power::{self, Power},
@@ -91,6 +91,17 @@ impl Draft<'_> {
             );
             return Ok(None);
         }
+        if let Some((what, name)) = busy(place, live) {
+            self.note(key, Action::Refuse, format!("{what} {name} is working on it"));
+            let message = format!("{place} differs, and KubeVirt refuses changes while {what} {name} works on it");
+            self.refuse(
+                RefusalKind::Busy,
+                place,
+                message,
+                format!("Wait until {what} {name} has ended, then plan again."),
+            );
+            return Ok(None);
+        }
         decided.action = Action::Replace;
         let runs = place.is("kubevirt.io", "VirtualMachine") && self.runs(place);
         decided.step.effects = conflict::effects(place, &paths, runs && self.request.running == RunningVm::Live);
@@ -113,7 +124,7 @@ impl Draft<'_> {
                 self.out.steps.push(stop);
                 decided.power = PowerOf::Last;
             }
-            (false, _) if power.halt => decided.power = PowerOf::Last,
+            (false, _) if power.halt || power.pause => decided.power = PowerOf::Last,
             (false, _) => {}
         }
         Ok(Some(decided))
@@ -124,6 +135,17 @@ impl Draft<'_> {
         let instance = ObjectKey::new("kubevirt.io", "VirtualMachineInstance", &place.namespace, &place.name);
         self.view.live(&instance).is_some_and(power::is_running)
     }
+}
+
+/// Names the operation of KubeVirt that bars changes to a machine, if there is one
+/// (`kubevirt/kubevirt: pkg/storage/admitters/vm-storage-status.go`).
+fn busy<'a>(place: &ObjectKey, live: &'a Value) -> Option<(&'static str, &'a str)> {
+    let operations = [
+        ("VirtualMachineSnapshot", text(live, "status.snapshotInProgress")),
+        ("VirtualMachineRestore", text(live, "status.restoreInProgress")),
+    ];
+    let machine = place.is("kubevirt.io", "VirtualMachine");
+    operations.into_iter().find(|(_, name)| machine && !name.is_empty())
 }
 
 /// What to do about an object.

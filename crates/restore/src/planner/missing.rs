@@ -37,17 +37,38 @@ impl Draft<'_> {
             if strength == "soft" || in_target == "present" {
                 continue;
             }
-            let needed_by = self.places.of(&edge.from);
-            let message = format!("{needed_by} needs {place}, which is neither in the plan nor in the target");
-            if presence == "absent" {
-                self.warn(&needed_by, format!("{message}; it was missing already when it was captured"));
-            } else if self.request.allow_missing {
-                self.warn(&needed_by, message);
-            } else {
-                let hint = "Create it, select it too, or go on without it with --allow-missing.";
-                self.refuse(RefusalKind::MissingPrerequisite, &place, message, hint);
-            }
+            self.refuse_missing(edge, &place, presence);
         }
+    }
+
+    /// Refuses what a restored object does not work without, with the way out that fits, or warns of it.
+    fn refuse_missing(&mut self, edge: &GraphEdge, place: &ObjectKey, presence: &str) {
+        let needed_by = self.places.of(&edge.from);
+        let mut message = format!("{needed_by} needs {place}, which is neither in the plan nor in the target");
+        let departure = self.world.departure(&edge.to).cloned();
+        if let Some(departure) = &departure {
+            message.push_str(&format!(": {}", departure.told()));
+        } else if presence == "absent" {
+            self.warn(&needed_by, format!("{message}; it was missing already when it was captured"));
+            return;
+        }
+        if self.request.allow_missing {
+            self.warn(&needed_by, message);
+            return;
+        }
+        let first = match (&departure, presence) {
+            (Some(departure), _) => {
+                let together = self.world.together().map_or_else(String::new, |seq| {
+                    format!(", or restore everything as it was before that with --at seq:{seq}")
+                });
+                format!("Run `{}` first, then this again{together}", departure.command(place))
+            }
+            (None, "not selected") => "Select it too (--with-deps=all brings everything that is needed)".to_owned(),
+            (None, "excluded") => format!("Leave out --exclude-namespace {}", edge.to.namespace),
+            (None, _) => "The archive does not hold it: create it yourself".to_owned(),
+        };
+        let hint = format!("{first}, or go on without it with --allow-missing.");
+        self.refuse(RefusalKind::MissingPrerequisite, place, message, hint);
     }
 
     /// Tells in which way the target of a reference is missing; none if it is not, or if another rule covers it.

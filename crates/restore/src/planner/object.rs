@@ -159,6 +159,8 @@ impl Draft<'_> {
         let power = if machine {
             let was_running = power::was_running(self.world, key);
             power::decide(&effective.object, &self.request.mutations.run_strategy, was_running)
+        } else if key.is("pool.kubevirt.io", "VirtualMachinePool") {
+            power::decide_pool(&effective.object)
         } else {
             Power::default()
         };
@@ -175,6 +177,7 @@ impl Draft<'_> {
         }
         match (&decided.power, power.set.clone()) {
             (PowerOf::Last, _) if power.halt => effective.add(Mutation::Halt),
+            (PowerOf::Last, _) if power.pause => effective.add(Mutation::Paused { to: Some(true) }),
             (_, Some(mutation)) => effective.add(mutation),
             (_, None) => {}
         }
@@ -186,6 +189,8 @@ impl Draft<'_> {
         if writes {
             self.out.identities.extend(identity.rows);
             self.check_storage_classes(key, &place, &object);
+            self.ties(key, &place, &object);
+            self.guest(key, &place, &object, identity.new_uuid);
         }
         decided.step.action = decided.action;
         self.out.steps.push(decided.step);
@@ -200,7 +205,7 @@ impl Draft<'_> {
                 ),
             );
         }
-        if writes && machine && matches!(decided.power, PowerOf::Last) {
+        if writes && matches!(decided.power, PowerOf::Last) {
             self.power_steps(key, &place, &power);
         }
         Ok(())
@@ -210,7 +215,7 @@ impl Draft<'_> {
         if let Some(warning) = &power.warning {
             self.warn(place, warning.clone());
         }
-        if !power.halt {
+        if !power.halt && !power.pause {
             return;
         }
         if let Some(mutation) = &power.set {

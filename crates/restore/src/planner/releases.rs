@@ -7,7 +7,7 @@ use vmrewind_model::ObjectKey;
 use super::Draft;
 use crate::{
     json::{is_deleting, uid},
-    ownership::Owners,
+    ownership::{Owners, ancestors},
     plan::{Action, DataSource, LiveRef, RefusalKind, Step},
     volumes::{Fate, data_volume_key},
 };
@@ -40,16 +40,11 @@ impl Draft<'_> {
                 going.push((index, step.key.clone()));
                 continue;
             }
-            let owners = Owners::of(self.view, &step.key, live);
-            unknown.extend(owners.unknown.into_iter().map(|owner| (step.key.clone(), owner)));
-            for owner in owners.gone {
-                let mut release = self.step(&step.from);
-                release.action = Action::ReleaseOwner;
-                release.source = None;
-                release.live = Some(LiveRef { uid: uid(live).to_owned(), digest: None });
-                release.notes.push(format!("its owner {owner} is gone: the garbage collector would delete it"));
-                release.owner = Some(owner);
-                releases.push(release);
+            let own = (step.from.clone(), step.key.clone());
+            // What owns it goes with its own owners, and takes it along.
+            let others = ancestors(self.view, &step.key).into_iter().map(|key| (key.clone(), key));
+            for (from, key) in std::iter::once(own).chain(others) {
+                self.release_from_gone(&from, &key, &step.key, &mut releases, &mut unknown);
             }
         }
         self.out.steps.extend(releases);
@@ -62,6 +57,34 @@ impl Draft<'_> {
         for (key, owner) in unknown {
             let message = format!("its owner {owner} could not be read: if that is gone, this object will be deleted");
             self.warn(&key, message);
+        }
+    }
+
+    /// Adds a step for each owner that is gone of an object that `relied_on` is, or is owned by.
+    fn release_from_gone(
+        &self,
+        from: &ObjectKey,
+        key: &ObjectKey,
+        relied_on: &ObjectKey,
+        releases: &mut Vec<Step>,
+        unknown: &mut Vec<(ObjectKey, ObjectKey)>,
+    ) {
+        let Some(live) = self.view.live(key) else { return };
+        let owners = Owners::of(self.view, key, live);
+        unknown.extend(owners.unknown.into_iter().map(|owner| (relied_on.clone(), owner)));
+        for owner in owners.gone {
+            if releases.iter().any(|known| known.key == *key && known.owner.as_ref() == Some(&owner)) {
+                continue;
+            }
+            let mut release = self.step(from);
+            release.action = Action::ReleaseOwner;
+            release.key = key.clone();
+            release.source = None;
+            release.live = Some(LiveRef { uid: uid(live).to_owned(), digest: None });
+            let along = if key == relied_on { String::new() } else { format!(", and with it {relied_on}") };
+            release.notes.push(format!("its owner {owner} is gone: the garbage collector would delete it{along}"));
+            release.owner = Some(owner);
+            releases.push(release);
         }
     }
 

@@ -16,8 +16,11 @@ use crate::{
 
 mod conflicts;
 mod copies;
+mod departed;
 mod disks;
+mod guest;
 mod laws;
+mod ties;
 
 /// A VM with a template disk, its DataVolume, claim and Secret, captured while it ran.
 fn web() -> Vec<Build> {

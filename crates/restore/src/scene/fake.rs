@@ -4,7 +4,10 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::Mutex,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -28,11 +31,15 @@ pub(crate) enum Fault {
     Conflict,
     /// It is refused.
     Forbidden,
+    /// The server is too busy to take it.
+    Busy,
 }
 
 /// A cluster in memory.
 pub(crate) struct Fake {
     state: Mutex<State>,
+    travelling: AtomicUsize,
+    most: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -48,11 +55,24 @@ impl Fake {
     pub(crate) fn of(objects: &[Value]) -> Self {
         let keyed = objects.iter().filter_map(|object| Some((graph::key(object)?, object.clone())));
         let state = State { objects: keyed.collect(), version: 1000, ..State::default() };
-        Self { state: Mutex::new(state) }
+        Self { state: Mutex::new(state), travelling: AtomicUsize::new(0), most: AtomicUsize::new(0) }
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().expect("no test panics while it holds the lock")
+    }
+
+    /// A write is on its way: others may be sent meanwhile.
+    async fn travel(&self) {
+        let now = self.travelling.fetch_add(1, Ordering::Relaxed) + 1;
+        self.most.fetch_max(now, Ordering::Relaxed);
+        tokio::task::yield_now().await;
+        self.travelling.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// How many writes were on their way at the same time.
+    pub(crate) fn most_at_once(&self) -> usize {
+        self.most.load(Ordering::Relaxed)
     }
 
     /// The next writes end so; those after them well.
@@ -134,6 +154,7 @@ impl Fake {
         match fault {
             Fault::Lost => return Err(TargetError::Ambiguous("the connection broke".into())),
             Fault::Conflict => return Err(TargetError::Conflict("on schedule".into())),
+            Fault::Busy => return Err(TargetError::Unreachable("too many requests".into())),
             Fault::Forbidden => return Err(TargetError::Forbidden("on schedule".into())),
             Fault::None | Fault::AnswerLost => {}
         }
@@ -231,6 +252,7 @@ impl Target for Fake {
 
     fn create<'a>(&'a self, object: &'a Value, write: Write) -> BoxFuture<'a, Result<Written, TargetError>> {
         async move {
+            self.travel().await;
             let key = graph::key(object).expect("an object with a name");
             let created = self.write("create", &key, write.dry_run, |state| {
                 if !key.namespace.is_empty()
@@ -256,6 +278,7 @@ impl Target for Fake {
 
     fn replace<'a>(&'a self, object: &'a Value, write: Write) -> BoxFuture<'a, Result<Written, TargetError>> {
         async move {
+            self.travel().await;
             let key = graph::key(object).expect("an object with a name");
             let replaced = self.write("replace", &key, write.dry_run, |state| {
                 let live = checked(state, &key, object)?;
@@ -275,6 +298,7 @@ impl Target for Fake {
         write: Write,
     ) -> BoxFuture<'a, Result<Value, TargetError>> {
         async move {
+            self.travel().await;
             self.write("patch", key, write.dry_run, |state| {
                 let mut object = checked(state, key, patch)?;
                 merge(&mut object, patch);
@@ -286,6 +310,7 @@ impl Target for Fake {
 
     fn delete<'a>(&'a self, key: &'a ObjectKey, guard: &'a DeleteGuard) -> BoxFuture<'a, Result<(), TargetError>> {
         async move {
+            self.travel().await;
             self.write("delete", key, guard.dry_run, |state| {
                 let live = checked(state, key, &json!({}))?;
                 if live["metadata"]["uid"] != guard.uid.as_str() {
@@ -306,6 +331,7 @@ impl Target for Fake {
 
     fn start<'a>(&'a self, vm: &'a ObjectKey) -> BoxFuture<'a, Result<(), TargetError>> {
         async move {
+            self.travel().await;
             self.write("start", vm, false, |state| {
                 state.boot(&ObjectKey::new("kubevirt.io", "VirtualMachineInstance", &vm.namespace, &vm.name));
                 Ok(Value::Null)

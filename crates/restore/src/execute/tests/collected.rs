@@ -93,3 +93,19 @@ fn undo_leaves_what_was_freed_without_its_dead_owner() {
     assert!(stage.fake.live(&key("VirtualMachine/web")).is_none());
     assert!(stage.fake.collect().is_empty(), "the disk is safe");
 }
+
+#[test]
+fn an_owner_that_is_about_to_go_with_its_own_owner_is_freed_of_that_one() {
+    let holder = config_map("holder").owned_by(&vm("gone"));
+    let claim = pvc("data").owned_by(&holder);
+    let live = [holder, claim, pv("data")];
+    let scene = Scene::captured([vm("web").with_pvc("data"), pvc("data")]).live(live).roots(&["VirtualMachine/web"]);
+    let stage = Stage::of(scene);
+    let released = place(&stage.plan, Action::ReleaseOwner, "ConfigMap/holder");
+    let step = stage.plan.steps.iter().find(|step| step.id == released).expect("a step");
+    assert!(step.notes[0].contains("and with it PersistentVolumeClaim/prod/data"), "{:?}", step.notes);
+    assert!(!stage.plan.steps.iter().any(|step| step.action == Action::ReleaseOwner && step.key.name == "data"));
+    assert!(stage.execute().expect("executed").verification.is_good());
+    assert!(stage.fake.collect().is_empty(), "the garbage collector finds nothing");
+    assert_eq!(owners(&stage, "PersistentVolumeClaim/data")[0]["name"], "holder");
+}
