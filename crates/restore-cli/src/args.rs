@@ -103,36 +103,24 @@ pub(crate) struct AtArg {
     pub(crate) at: Instant,
 }
 
-/// The verbs.
+/// The verbs. What each does stands with its flags, and so does its help.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Show what the archive holds and how well it is proven
     Info(commands::info::InfoArgs),
-    /// Show the timeline of an object, or of everything
     Log(commands::log::LogArgs),
-    /// List objects as they were
     Get(commands::get::GetArgs),
-    /// Show one object as it was
     Show(commands::show::ShowArgs),
-    /// Print all objects as they were, one JSON document per line
     Dump(commands::dump::DumpArgs),
-    /// Compare two instants, or an instant with the cluster
     Diff(commands::diff::DiffArgs),
-    /// Show what an object needs, or what needs it
     Graph(commands::graph::GraphArgs),
-    /// List objects that were deleted and are still gone
     Deleted(commands::deleted::DeletedArgs),
-    /// Work out what a restore would do, without doing it
     Plan(Box<commands::plan::PlanArgs>),
-    /// Put objects back as they were: plan, confirm, apply
     Restore(Box<commands::restore::RestoreArgs>),
-    /// Carry out a plan file
     Apply(commands::apply::ApplyArgs),
-    /// Take back what a restore did
     Undo(commands::undo::UndoArgs),
-    /// Print a script that completes the command line in a shell
     Completion(commands::completion::CompletionArgs),
-    /// Print the version of this tool
+    #[command(name = "__complete", hide = true)]
+    Complete(commands::complete::CompleteArgs),
     Version(commands::version::VersionArgs),
 }
 
@@ -152,7 +140,7 @@ impl Command {
     pub(crate) fn duty(&self) -> Duty {
         match self {
             Self::Restore(_) | Self::Apply(_) | Self::Undo(_) => Duty::Change,
-            Self::Log(_) | Self::Dump(_) | Self::Completion(_) | Self::Version(_) => Duty::Pour,
+            Self::Log(_) | Self::Dump(_) | Self::Complete(_) | Self::Completion(_) | Self::Version(_) => Duty::Pour,
             Self::Info(_)
             | Self::Get(_)
             | Self::Show(_)

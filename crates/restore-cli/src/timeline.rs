@@ -20,7 +20,7 @@ use crate::{
 pub(crate) struct Row {
     /// The word for what happened.
     pub(crate) verb: &'static str,
-    /// Who did it, as far as the object tells.
+    /// Who did it, as far as the object tells; `?` where it cannot tell.
     pub(crate) manager: String,
     /// What changed.
     pub(crate) what: String,
@@ -136,6 +136,9 @@ impl Follower {
             });
         };
         let mut before = before.value().map_err(unreadable)?;
+        let dying = |object: &serde_json::Value| object["metadata"]["deletionTimestamp"].is_string();
+        // The server sets it for whoever asked for the deletion, and leaves no trace of who that was.
+        let manager = if dying(&after) && !dying(&before) { "?".to_owned() } else { manager };
         if !self.all {
             vmrewind_graph::noise(&mut before);
             vmrewind_graph::noise(&mut after);

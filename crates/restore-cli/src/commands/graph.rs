@@ -2,7 +2,7 @@
 //!
 //! Does not: know which references there are; crate `graph` has the table.
 
-use std::io::Write as _;
+use std::io::{self, IsTerminal as _, Write as _};
 
 use clap::Args;
 use serde_json::Value;
@@ -90,5 +90,9 @@ fn print(ctx: &mut Ctx, args: &GraphArgs, graph: &Graph) -> Result<u8, CliError>
         _ => draw::tree(graph, args.reverse),
     };
     write!(ctx.out, "{text}")?;
+    if args.output == Format::Table && !graph.edges.is_empty() && io::stdout().is_terminal() {
+        ctx.out.flush()?;
+        ctx.talk.note("! marks what it does not work without; the path is where it is named.")?;
+    }
     Ok(0)
 }

@@ -3,6 +3,7 @@
 //! Does not: hold logic that two verbs share.
 
 pub(crate) mod apply;
+pub(crate) mod complete;
 pub(crate) mod completion;
 pub(crate) mod deleted;
 pub(crate) mod diff;
@@ -37,6 +38,7 @@ pub(crate) async fn run(ctx: &mut Ctx, command: Command) -> Result<u8, CliError>
         Command::Restore(args) => restore::run(ctx, *args).await,
         Command::Apply(args) => apply::run(ctx, args).await,
         Command::Undo(args) => undo::run(ctx, args).await,
+        Command::Complete(args) => complete::run(ctx, args).await,
         Command::Completion(args) => completion::run(ctx, &args),
         Command::Version(args) => version::run(ctx, &args),
     }

@@ -158,6 +158,11 @@ impl Types {
         }
     }
 
+    /// Returns all of them.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &TypeName> {
+        self.rows.iter()
+    }
+
     /// Returns the type of this group and kind.
     pub(crate) fn of(&self, group: &str, kind: &str) -> Option<&TypeName> {
         self.rows.iter().find(|row| row.group == group && row.kind == kind)

@@ -317,14 +317,21 @@ impl Told {
 
     /// Runs the tool on the archive.
     pub(crate) fn run_words(&self, words: &[&str]) -> Ran {
-        let mut command = tool(self.dir.path());
-        command.env("VMREWIND_ARCHIVE", &self.place).args(words);
+        let mut command = self.command();
+        command.args(words);
         finish(command, &self.place)
     }
 
     /// Returns a path for a file of the user's own.
     pub(crate) fn file(&self, name: &str) -> String {
         self.dir.path().join(name).display().to_string()
+    }
+
+    /// Returns the tool, ready to be run on the archive.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = tool(self.dir.path());
+        command.env("VMREWIND_ARCHIVE", &self.place);
+        command
     }
 
     /// Returns the files of the segments, in order.

@@ -66,30 +66,6 @@ fn every_verb_is_in_the_reference() {
 }
 
 #[test]
-fn scripts_complete_the_command_line() {
-    for shell in ["bash", "zsh", "fish"] {
-        let ran = run_alone(&["completion", shell]);
-        assert_eq!(ran.code, 0);
-        assert!(ran.stdout.contains("before-delete") || ran.stdout.contains("allow-gaps"), "{shell}");
-    }
-}
-
-#[test]
-fn kubectl_is_answered_when_it_completes_the_plugin() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let hook = dir.path().join("kubectl_complete-vmrewind");
-    std::fs::write(&hook, run_alone(&["completion", "kubectl"]).stdout).expect("written");
-    let answer = |words: &[&str]| {
-        let output = std::process::Command::new("sh").arg(&hook).args(words).output().expect("sh");
-        assert!(output.status.success());
-        String::from_utf8(output.stdout).expect("text")
-    };
-    assert!(answer(&[""]).starts_with("info\nlog\n") && answer(&[""]).ends_with(":4\n"));
-    assert!(answer(&["get", "--a"]).lines().any(|line| line == "--allow-gaps"));
-    assert_eq!(answer(&["get", ""]), ":0\n");
-}
-
-#[test]
 fn the_version_is_told() {
     let ran = run_alone(&["version", "-o", "json"]);
     crate::schema::check("version", &ran.json());

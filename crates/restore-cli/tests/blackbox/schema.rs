@@ -7,15 +7,20 @@ use serde_json::Value;
 /// Checks a document against a schema of `spec/schemas`.
 pub(crate) fn check(name: &str, document: &Value) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../spec/schemas").join(format!("{name}.schema.json"));
-    let text = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-    let schema: Value = serde_json::from_str(&text).expect("a schema is JSON");
+    let schema = load(&file);
     let mut problems = Vec::new();
     validate(&schema, &schema, document, "$", &mut problems);
     assert!(problems.is_empty(), "{name}: {problems:#?}");
 }
 
-/// Keywords that the validator understands; a schema with another one would be checked less than it says.
-const KEYWORDS: [&str; 14] = [
+fn load(file: &Path) -> Value {
+    let text = std::fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    serde_json::from_str(&text).expect("a schema is JSON")
+}
+
+/// Keywords that the validator understands; a schema with another one would be checked less than it says. Patterns
+/// are left to the types, which parse what has one.
+const KEYWORDS: [&str; 17] = [
     "$schema",
     "$id",
     "title",
@@ -30,11 +35,34 @@ const KEYWORDS: [&str; 14] = [
     "$ref",
     "$defs",
     "format",
+    "oneOf",
+    "minimum",
+    "pattern",
 ];
 
 fn validate(root: &Value, schema: &Value, value: &Value, path: &str, problems: &mut Vec<String>) {
     for keyword in schema.as_object().expect("a schema is an object").keys() {
         assert!(KEYWORDS.contains(&keyword.as_str()), "the validator does not know {keyword:?}");
+    }
+    if let Some(file) = schema["$ref"].as_str().filter(|reference| reference.ends_with(".json")) {
+        let other = load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../spec/schemas").join(file));
+        return validate(&other, &other, value, path, problems);
+    }
+    if let Some(alternatives) = schema["oneOf"].as_array() {
+        let fits = |alternative: &&Value| {
+            let mut problems = Vec::new();
+            validate(root, alternative, value, path, &mut problems);
+            problems.is_empty()
+        };
+        let fitting = alternatives.iter().filter(fits).count();
+        if fitting != 1 {
+            problems.push(format!("{path} fits {fitting} of the alternatives: {value}"));
+        }
+    }
+    if let Some(least) = schema["minimum"].as_i64()
+        && value.as_i64().is_some_and(|number| number < least)
+    {
+        problems.push(format!("{path} is {value}, which is less than {least}"));
     }
     if let Some(reference) = schema["$ref"].as_str() {
         let name = reference.strip_prefix("#/$defs/").expect("a reference inside the schema");
@@ -73,6 +101,9 @@ fn validate(root: &Value, schema: &Value, value: &Value, path: &str, problems: &
             match schema["properties"].get(name) {
                 Some(schema) => validate(root, schema, member, &format!("{path}.{name}"), problems),
                 None if schema["additionalProperties"] == false => problems.push(format!("{path} has {name}")),
+                None if schema["additionalProperties"].is_object() => {
+                    validate(root, &schema["additionalProperties"], member, &format!("{path}.{name}"), problems);
+                }
                 None => {}
             }
         }

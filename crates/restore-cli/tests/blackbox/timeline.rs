@@ -9,7 +9,7 @@ fn tells_what_happened_to_an_object_and_folds_bookkeeping() {
     2026-11-22T10:00:10.000006Z   6     106   added      kubectl   created
     … 2 changes of status or bookkeeping only (--all shows them)
     2026-11-22T10:10:10.000011Z   11    110   modified   kubectl   spec.template.spec.domain.memory.guest 4Gi -> 8Gi
-    2026-11-22T10:30:00.000012Z   12    111   modified   kubectl   deletion begins
+    2026-11-22T10:30:00.000012Z   12    111   modified   ?         deletion begins
     2026-11-22T10:30:00.000013Z   13    112   deleted              its last state is recorded
     "#);
 }
@@ -28,7 +28,7 @@ fn tells_everything_that_happened_in_all_namespaces() {
     2026-11-22T10:00:10.000008Z   8           absent     cm/prod/db-1-scripts             named by another object, but does not exist
     … 2 changes of status or bookkeeping only (--all shows them)
     2026-11-22T10:10:10.000011Z   11    110   modified   vm/prod/db-1           kubectl   spec.template.spec.domain.memory.guest 4Gi -> 8Gi
-    2026-11-22T10:30:00.000012Z   12    111   modified   vm/prod/db-1           kubectl   deletion begins
+    2026-11-22T10:30:00.000012Z   12    111   modified   vm/prod/db-1           ?         deletion begins
     2026-11-22T10:30:00.000013Z   13    112   deleted    vm/prod/db-1                     its last state is recorded
     2026-11-22T10:30:00.000014Z   14    113   deleted    secret/prod/db-1-tls             its last state is recorded
     "#);
