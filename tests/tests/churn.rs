@@ -9,9 +9,9 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::{Value, json};
 use vmrewind_testkit::actors::Kind;
 use vmrewind_testkit::bench::shapes::{self, FAST, KEEP};
-use vmrewind_testkit::bench::{Bench, BenchOptions, ObjectName, run, vm};
+use vmrewind_testkit::bench::{Bench, BenchOptions, ObjectName, PATIENCE, run, vm};
 use vmrewind_testkit::wait::{Seen, wait_for};
-use vmrewind_tests::{Chance, History, SEED, Site, agree_with_python_reader, assert_complete, scope};
+use vmrewind_tests::{Chance, History, SEED, Site, agree_with_python_reader, assert_complete, now, scope};
 
 const MACHINES: usize = 300;
 const KILLS: usize = 10;
@@ -164,6 +164,44 @@ fn every_acknowledged_write_is_in_the_archive_once_although_the_watcher_was_kill
         assert_eq!(names.len(), MACHINES);
         agree_with_python_reader(&site.tool, &site.archive()).await?;
         drop(watching);
+        Ok(())
+    });
+}
+
+#[test]
+fn nothing_is_late_while_watches_are_renewed_under_constant_writes() {
+    run(async {
+        let bench = Bench::start(BenchOptions::default()).await?;
+        bench.namespace("prod").await?;
+        bench.create_all(&shapes::with_everything("prod", "db")).await?;
+        let site = Site::new(&bench)?;
+        let watcher = site.watcher()?.ready().await?;
+        let ready = now();
+        let renewed = "vmrewind_watcher_renewals_total";
+        let mut turn = 0;
+        // Each of some thirty resources is renewed about every two seconds: four times, and more.
+        wait_for("watches that were renewed", PATIENCE, async || {
+            for _ in 0..20 {
+                turn += 1;
+                let name = vm("prod", "db");
+                bench.patch(&name, &json!({"metadata": {"labels": {"turn": turn.to_string()}}})).await?;
+                let secret = ObjectName { api_version: "v1", kind: "Secret", namespace: "prod", name: "db-ci" };
+                bench.patch(&secret, &json!({"stringData": {"turn": turn.to_string()}})).await?;
+            }
+            let count = watcher.metric(renewed).await?.unwrap_or_default();
+            Ok(Seen::or_not_yet((count >= 240.0).then_some(()), || format!("{count} renewals")))
+        })
+        .await?;
+        site.proven_up_to(&now()).await?;
+        watcher.stop().await?;
+        let history = History::read(&site.tool).await?;
+        history.assert_sound()?;
+        let since: Vec<_> = history.lines.iter().filter(|line| line.t > ready).collect();
+        let versions = since.iter().filter(|line| line.kind.as_deref() == Some("VirtualMachine")).count();
+        assert!(versions >= turn, "{versions} versions of {turn} turns");
+        let late: Vec<_> = since.iter().filter(|line| line.lo.is_some()).collect();
+        assert!(late.is_empty(), "of {} records {} are late: {:?}", since.len(), late.len(), late.first());
+        assert_eq!(history.gaps().count(), 0);
         Ok(())
     });
 }

@@ -144,7 +144,7 @@ impl Loop {
                     tell(&record);
                     records.push(record);
                 }
-                Action::StopWatch(id) => self.requests.stop_watch(&id),
+                Action::StopWatch(_, ticket) => self.requests.stop_watch(ticket),
                 Action::Discover => self.discover_at = Some(now),
                 Action::Probe(ref id, _)
                 | Action::List(ref id, _)

@@ -37,7 +37,7 @@ pub(super) struct Requests {
     patience: Duration,
     inputs: mpsc::UnboundedSender<Arrival>,
     tasks: JoinSet<()>,
-    watches: BTreeMap<ResourceId, AbortHandle>,
+    watches: BTreeMap<Ticket, AbortHandle>,
     small: Arc<Semaphore>,
     lists: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
@@ -105,22 +105,19 @@ impl Requests {
             }
             Action::Watch(id, ticket, from, timeout) => {
                 let (inputs, waiting) = (self.inputs.clone(), self.waiting.clone());
-                let watched = id.clone();
                 let task = self.tasks.spawn(async move {
-                    let end = watch(&cluster, &target, (&watched, ticket), (from, timeout), &inputs, &waiting).await;
-                    deliver(&inputs, Input::Ended(watched, ticket, end), None);
+                    let end = watch(&cluster, &target, (&id, ticket), (from, timeout), &inputs, &waiting).await;
+                    deliver(&inputs, Input::Ended(id, ticket, end), None);
                 });
-                if let Some(before) = self.watches.insert(id, task) {
-                    before.abort();
-                }
+                self.watches.insert(ticket, task);
             }
-            Action::StopWatch(_) | Action::Discover | Action::Record(_) => {}
+            Action::StopWatch(..) | Action::Discover | Action::Record(_) => {}
         }
     }
 
     /// Ends a watch.
-    pub(super) fn stop_watch(&mut self, id: &ResourceId) {
-        if let Some(task) = self.watches.remove(id) {
+    pub(super) fn stop_watch(&mut self, ticket: Ticket) {
+        if let Some(task) = self.watches.remove(&ticket) {
             task.abort();
         }
     }
@@ -138,6 +135,7 @@ impl Requests {
 
     /// Collects what has ended; the message of a task that panicked.
     pub(super) fn reap(&mut self) -> Option<String> {
+        self.watches.retain(|_, task| !task.is_finished());
         while let Some(ended) = self.tasks.try_join_next() {
             match ended {
                 Err(error) if error.is_panic() => return Some(error.to_string()),

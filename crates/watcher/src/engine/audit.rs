@@ -13,7 +13,6 @@ use super::{
     State,
     io::{Action, Choice, Failure, Listing, Out, Ticket},
     objects::{How, Sight},
-    resource::Phase,
 };
 
 /// An audit whose list failed is tried again after this long.
@@ -154,10 +153,8 @@ impl State {
         let asked = if round.complete { round.asked } else { resource.audit.agreed };
         let states = BTreeMap::new();
         resource.audit.doubts = Some(Doubts { rv: None, asked, states, missing: round.missing });
-        if matches!(resource.phase, Phase::Watching(_)) {
-            out.act(Action::StopWatch(id.clone()));
-            self.begin(out, id);
-        }
+        // One that was asked for already may tell a version from before the reads.
+        self.renew(out, id);
     }
 
     /// The newest version is `rv`: what an audit read before lies at or below it.

@@ -8,7 +8,7 @@ use vmrewind_model::{GapCause, ProofState, ResourceId};
 
 use super::{
     State,
-    io::{Action, Choice, Out, ResourceSpec, Ticket},
+    io::{Choice, Out, ResourceSpec, Ticket},
     resource::{Phase, Resource},
 };
 
@@ -44,11 +44,7 @@ impl State {
         if let Some(resource) = self.resources.get_mut(&id) {
             let moved = resource.spec.api_version != spec.api_version;
             let removed = matches!(resource.phase, Phase::Removed);
-            let watching = matches!(resource.phase, Phase::Watching(_));
             resource.spec = spec;
-            if moved && watching {
-                out.act(Action::StopWatch(id.clone()));
-            }
             if moved || removed {
                 self.begin(out, &id);
             }
@@ -85,9 +81,7 @@ impl State {
         if matches!(resource.phase, Phase::Removed) {
             return;
         }
-        if matches!(resource.phase, Phase::Watching(_)) {
-            out.act(Action::StopWatch(id.clone()));
-        }
+        resource.stop_watches(&mut out.actions);
         resource.phase = Phase::Removed;
         resource.ticket = Ticket::default();
         resource.live = false;

@@ -169,8 +169,8 @@ pub enum Action {
     List(ResourceId, Ticket),
     /// Watch, beginning after this version, for at most this long.
     Watch(ResourceId, Ticket, Rv, Duration),
-    /// End the watch.
-    StopWatch(ResourceId),
+    /// End the watch with this ticket.
+    StopWatch(ResourceId, Ticket),
     /// Read one object as it is now.
     Get(ResourceId, Ticket, ObjectKey),
     /// Read one object as it was at a version.

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! watch.rs    probe -> watch -> event -> ...      list.rs, walk.rs  list, walk back
+//! renew.rs    the next watch before this one ends trouble.rs        failures, pauses, silence
 //! depart.rs   left a selector, or deleted?        audit.rs          list beside the watch
 //! objects.rs  what is known of an object          follow.rs         by name
 //! gaps.rs     what is not known                   discover.rs       resources come and go
@@ -22,10 +23,12 @@ mod gaps;
 mod io;
 mod list;
 mod objects;
+mod renew;
 mod replay;
 mod resource;
 mod status;
 mod time;
+mod trouble;
 mod walk;
 mod watch;
 

@@ -11,7 +11,7 @@ use vmrewind_model::{Era, ObjectKey, ProofState, RawObject, ResumeEntry, Rv, Tim
 
 use super::{
     audit::Audit,
-    io::{ResourceSpec, Ticket},
+    io::{Action, ResourceSpec, Ticket},
     walk::Walk,
 };
 
@@ -69,6 +69,26 @@ pub(super) struct Watching {
     /// When something was last heard of it.
     pub(super) heard: Timestamp,
     pub(super) timeout: Duration,
+    /// The newest version that it delivered itself.
+    pub(super) passed: Option<Rv>,
+    /// When one that is to take over was last asked for.
+    pub(super) renewed: Option<Timestamp>,
+}
+
+impl Watching {
+    /// Begins after `target` was told as the newest version.
+    pub(super) fn new(target: Rv, probed: Timestamp, timeout: Duration, now: Timestamp) -> Self {
+        Self { target, probed, caught_up: false, opened: None, heard: now, timeout, passed: None, renewed: None }
+    }
+}
+
+/// What is to take over from a running watch; see `renew.rs`.
+#[derive(Debug)]
+pub(super) enum Next {
+    /// Asks for the newest version, which cannot lie below `floor`.
+    Probing { since: Timestamp, floor: Rv },
+    /// Watches beside the running one.
+    Watching(Watching),
 }
 
 /// What keeps a resource from being read.
@@ -107,6 +127,8 @@ pub(super) struct Resource {
     pub(super) failures: u32,
     /// The request or watch whose answers count.
     pub(super) ticket: Ticket,
+    /// What is to take over from the watch, while there is one.
+    pub(super) next: Option<(Ticket, Next)>,
     pub(super) audit: Audit,
     pub(super) departures: BTreeMap<ObjectKey, Departure>,
     /// Set when the next probe is to lead to a list.
@@ -126,6 +148,7 @@ impl Resource {
             live: false,
             failures: 0,
             ticket: Ticket::default(),
+            next: None,
             audit: Audit::new(audit_at, since),
             departures: BTreeMap::new(),
             relist: None,
@@ -147,22 +170,72 @@ impl Resource {
         }
     }
 
-    /// Everything up to `rv` was received at `now`.
-    pub(super) fn passed(&mut self, rv: Rv, now: Timestamp) {
+    /// The watch with this ticket: the one that counts, or the one that is to take over.
+    pub(super) fn watch_mut(&mut self, ticket: Ticket) -> Option<&mut Watching> {
+        match (&mut self.phase, &mut self.next) {
+            (Phase::Watching(watch), _) if self.ticket == ticket => Some(watch),
+            (_, Some((next, Next::Watching(watch)))) if *next == ticket => Some(watch),
+            _ => None,
+        }
+    }
+
+    /// The watch with this ticket delivered everything up to `rv` at `now`. That proves nothing of what another watch
+    /// was the first to deliver.
+    pub(super) fn passed(&mut self, ticket: Ticket, rv: Rv, now: Timestamp) {
         self.rv = self.rv.max(Some(rv));
-        let Phase::Watching(watch) = &mut self.phase else { return };
+        let Some(watch) = self.watch_mut(ticket) else { return };
         watch.heard = now;
-        if !watch.caught_up && rv >= watch.target {
-            watch.caught_up = true;
+        watch.passed = watch.passed.max(Some(rv));
+        self.reached();
+        let decided = self.departures.is_empty();
+        if let Some(watch) = self.watch_mut(ticket)
+            && watch.caught_up
+            && rv > watch.target
+            && decided
+        {
+            self.proven = self.proven.max(Some(now));
+        }
+    }
+
+    /// Whatever was received up to now may be all that an open watch had to catch up with.
+    pub(super) fn reached(&mut self) {
+        let (rv, decided) = (self.rv, self.departures.is_empty());
+        let mut probed = None;
+        let mut catch_up = |watch: &mut Watching| {
+            let reached = !watch.caught_up && watch.opened.is_some() && rv >= Some(watch.target);
+            if reached {
+                watch.caught_up = true;
+                probed = probed.max(Some(watch.probed));
+            }
+            reached
+        };
+        if let Phase::Watching(watch) = &mut self.phase
+            && catch_up(watch)
+        {
             self.live = true;
             self.trouble = None;
             self.failures = 0;
-            if self.departures.is_empty() {
-                self.proven = self.proven.max(Some(watch.probed));
-            }
         }
-        if watch.caught_up && rv > watch.target && self.departures.is_empty() {
-            self.proven = self.proven.max(Some(now));
+        if let Some((_, Next::Watching(watch))) = &mut self.next {
+            catch_up(watch);
+        }
+        if decided {
+            self.proven = self.proven.max(probed);
+        }
+    }
+
+    /// Ends its watches; what else is going on stays as it is.
+    pub(super) fn stop_watches(&mut self, actions: &mut Vec<Action>) {
+        if matches!(self.phase, Phase::Watching(_)) {
+            actions.push(Action::StopWatch(self.spec.id.clone(), self.ticket));
+        }
+        self.stop_next(actions);
+    }
+
+    /// Ends what was to take over.
+    pub(super) fn stop_next(&mut self, actions: &mut Vec<Action>) {
+        if let Some((ticket, Next::Watching(_))) = self.next.take() {
+            actions.push(Action::StopWatch(self.spec.id.clone(), ticket));
         }
     }
 

@@ -23,6 +23,8 @@ pub struct Counters {
     pub inferred: u64,
     /// Versions that were walked back after a 410.
     pub walked_back: u64,
+    /// Watches that took over from one that was about to end.
+    pub renewals: u64,
     /// Watches that could not go on (410).
     pub expired: u64,
     /// Storage rollbacks.

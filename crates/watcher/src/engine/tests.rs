@@ -3,5 +3,7 @@
 mod follow;
 mod histories;
 mod lists;
+mod renewals;
 mod rig;
+mod server;
 mod watches;

@@ -113,6 +113,7 @@ fn counts(registry: &mut Registry, report: &Report) {
         ("duplicates", "How many states were received that were recorded already", counters.duplicates),
         ("inferred_deletions", "How many deletions did nobody report", counters.inferred),
         ("walked_back_versions", "How many versions were read back after a 410", counters.walked_back),
+        ("renewals", "How often did a watch take over from one that was about to end", counters.renewals),
         ("expired_watches", "How many watches could not go on where they were (410)", counters.expired),
         ("storage_rollbacks", "How often did the cluster's storage go back", counters.rollbacks),
         ("gaps", "How many gaps were recorded", counters.gaps),

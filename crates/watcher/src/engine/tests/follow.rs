@@ -243,7 +243,7 @@ fn an_answer_that_a_deletion_has_overtaken_leaves_no_phantom() {
     rig.server.put("VirtualMachine", "a", json!({"secrets": ["s"]}));
     rig.deliver(&Rig::id("virtualmachines"));
     let Some(Action::Get(id, ticket, key)) = rig.asked.pop_front() else { panic!("a get") };
-    let object = super::rig::Server::raw(&rig.server.live[&key]);
+    let object = super::server::Server::raw(&rig.server.live[&key]);
     rig.server.delete("Secret", "s");
     rig.deliver(&Rig::id(SECRET));
     rig.input(Input::Fetched(id, ticket, key, Ok(Some(object))));

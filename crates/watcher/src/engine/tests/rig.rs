@@ -1,16 +1,17 @@
-//! A small API server without sockets, and a watcher around the engine that can be killed: for tests of the engine.
+//! A watcher around the engine that can be killed: for tests of the engine.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
 };
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use vmrewind_graph::Home;
-use vmrewind_model::{Change, ObjectKey, RawObject, Record, ResourceId, ResumeEntry, Rv, Timestamp};
+use vmrewind_model::{Change, ObjectKey, Record, ResourceId, ResumeEntry, Rv, Timestamp};
 
+use super::server::{Server, kind_of};
 use crate::engine::{
-    Action, AsOf, Choice, Edges, Event, Failure, Input, Listing, Probe, ResourceSpec, Rules, State, Ticket, step,
+    Action, Choice, Edges, Event, Failure, Input, Listing, Probe, ResourceSpec, Rules, State, Ticket, step,
 };
 
 pub(super) const VM: &str = "virtualmachines";
@@ -80,107 +81,15 @@ pub(super) fn key(kind: &str, name: &str) -> ObjectKey {
     ObjectKey::new(if kind == "VirtualMachine" { "kubevirt.io" } else { "" }, kind, "n", name)
 }
 
-fn kind_of(id: &ResourceId) -> &'static str {
-    match id.resource.as_str() {
-        VM => "VirtualMachine",
-        SECRET => "Secret",
-        _ => "Pod",
-    }
-}
-
+/// A watch as the server sees it.
 #[derive(Clone, Debug)]
-pub(super) struct Write {
-    pub(super) rv: u64,
-    pub(super) key: ObjectKey,
-    /// None: deleted.
-    pub(super) body: Option<Value>,
-    last: Value,
-}
-
-/// The API server: every write ever, and from when on it still knows.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Server {
-    pub(super) rv: u64,
-    pub(super) writes: Vec<Write>,
-    pub(super) live: BTreeMap<ObjectKey, Value>,
-    pub(super) uids: u64,
-    /// Watches cannot begin before this version.
-    pub(super) window: u64,
-    /// Exact reads cannot be made before this version.
-    pub(super) compacted: u64,
-    pub(super) denied: BTreeSet<&'static str>,
-    /// Resources of which no single object may be read.
-    pub(super) denied_gets: BTreeSet<&'static str>,
-}
-
-impl Server {
-    #[allow(clippy::needless_pass_by_value, reason = "calls read better")]
-    pub(super) fn put(&mut self, kind: &str, name: &str, spec: Value) -> u64 {
-        self.rv += 1;
-        let key = key(kind, name);
-        let uid = match self.live.get(&key) {
-            Some(old) => old["metadata"]["uid"].clone(),
-            None => {
-                self.uids += 1;
-                json!(format!("u{}", self.uids))
-            }
-        };
-        let api = if kind == "VirtualMachine" { "kubevirt.io/v1" } else { "v1" };
-        let body = json!({"apiVersion": api, "kind": kind, "spec": spec, "metadata":
-            {"namespace": "n", "name": name, "uid": uid, "resourceVersion": self.rv.to_string()}});
-        self.live.insert(key.clone(), body.clone());
-        self.writes.push(Write { rv: self.rv, key, body: Some(body.clone()), last: body });
-        self.rv
-    }
-
-    pub(super) fn delete(&mut self, kind: &str, name: &str) -> bool {
-        let key = key(kind, name);
-        let Some(mut last) = self.live.remove(&key) else { return false };
-        self.rv += 1;
-        last["metadata"]["resourceVersion"] = json!(self.rv.to_string());
-        self.writes.push(Write { rv: self.rv, key, body: None, last });
-        true
-    }
-
-    fn selected(id: &ResourceId, body: &Value) -> bool {
-        id.resource != POD || body["spec"]["label"] == "yes"
-    }
-
-    pub(super) fn raw(body: &Value) -> RawObject {
-        RawObject::from_server(body.to_string().as_bytes()).expect("canonical")
-    }
-
-    fn as_of(&self, key: &ObjectKey, rv: Rv) -> AsOf {
-        if rv.0 < self.compacted {
-            return AsOf::Compacted;
-        }
-        match self.writes.iter().rev().find(|write| write.key == *key && write.rv <= rv.0).map(|write| &write.body) {
-            Some(Some(body)) => AsOf::Found(Self::raw(body)),
-            _ => AsOf::NotThere,
-        }
-    }
-
-    /// The events after `from`, as a watch of the resource reports them.
-    fn events(&self, id: &ResourceId, from: u64) -> VecDeque<(u64, Event)> {
-        let mut before: BTreeMap<ObjectKey, bool> = BTreeMap::new();
-        let mut events = VecDeque::new();
-        for write in self.writes.iter().filter(|write| write.key.kind == kind_of(id)) {
-            let was = before.get(&write.key).copied().unwrap_or(false);
-            let is = write.body.as_ref().is_some_and(|body| Self::selected(id, body));
-            before.insert(write.key.clone(), is);
-            if write.rv <= from {
-                continue;
-            }
-            let raw = Self::raw(&write.last);
-            match (was, is) {
-                (false, true) => events.push_back((write.rv, Event::Added(raw))),
-                (true, true) => events.push_back((write.rv, Event::Modified(raw))),
-                (true, false) => events.push_back((write.rv, Event::Deleted(raw))),
-                (false, false) => {}
-            }
-        }
-        events
-    }
+pub(super) struct Open {
+    pub(super) id: ResourceId,
+    /// How far it has delivered.
+    pub(super) cursor: u64,
+    /// When the server ends it, once it has accepted it.
+    ends: Option<Timestamp>,
+    timeout: Duration,
 }
 
 /// A running watcher: the engine, its open watches and requests, and what it has committed.
@@ -191,12 +100,13 @@ pub(super) struct Rig {
     pub(super) date: Option<Timestamp>,
     /// Requests that are not answered yet.
     pub(super) asked: VecDeque<Action>,
-    /// Open watches: ticket and how far they have delivered.
-    pub(super) watches: BTreeMap<ResourceId, (Ticket, u64)>,
+    /// Open watches.
+    pub(super) watches: BTreeMap<Ticket, Open>,
     pub(super) pending: Vec<Record>,
     pub(super) committed: Vec<Record>,
     pub(super) resume: Vec<Vec<ResumeEntry>>,
     pub(super) timeouts: Vec<Duration>,
+    pub(super) rules: Rules,
 }
 
 impl Rig {
@@ -207,7 +117,8 @@ impl Rig {
     pub(super) fn with(rules: Rules) -> Self {
         Self {
             server: Server { rv: 100, ..Server::default() },
-            state: State::new(rules),
+            state: State::new(rules.clone()),
+            rules,
             now: at(0),
             date: None,
             asked: VecDeque::new(),
@@ -246,11 +157,12 @@ impl Rig {
                 Action::Record(record) => self.pending.push(record),
                 Action::Watch(id, ticket, from, timeout) => {
                     self.timeouts.push(timeout);
-                    self.watches.insert(id.clone(), (ticket, from.0));
+                    self.watches.insert(ticket, Open { id: id.clone(), cursor: from.0, ends: None, timeout });
                     self.asked.push_back(Action::Watch(id, ticket, from, timeout));
                 }
-                Action::StopWatch(id) => {
-                    self.watches.remove(&id);
+                Action::StopWatch(_, ticket) => {
+                    self.watches.remove(&ticket);
+                    self.asked.retain(|asked| !matches!(asked, Action::Watch(_, of, ..) if *of == ticket));
                 }
                 other => self.asked.push_back(other),
             }
@@ -287,10 +199,15 @@ impl Rig {
                 Input::Listed(id, ticket, Ok(Listing { rv: Rv(server.rv), items, rejected: vec![], date, asked }))
             }
             Action::Watch(id, ticket, from, _) if from.0 < server.window => {
-                self.watches.remove(&id);
+                self.watches.remove(&ticket);
                 Input::Ended(id, ticket, Err(Failure::Gone))
             }
-            Action::Watch(id, ticket, ..) => Input::Opened(id, ticket),
+            Action::Watch(id, ticket, ..) => {
+                if let Some(open) = self.watches.get_mut(&ticket) {
+                    open.ends = Some(asked.plus(Duration::from_secs(open.timeout.as_secs())));
+                }
+                Input::Opened(id, ticket)
+            }
             Action::Get(id, ticket, key) => {
                 let object = server.live.get(&key).map(Server::raw);
                 let result = match server.denied_gets.contains(id.resource.as_str()) {
@@ -301,27 +218,78 @@ impl Rig {
                 Input::Fetched(id, ticket, key, result)
             }
             Action::AsOf(id, ticket, key, rv) => Input::WasThen(id, ticket, Ok(server.as_of(&key, rv))),
-            Action::Discover | Action::StopWatch(_) | Action::Record(_) => return true,
+            Action::Discover | Action::StopWatch(..) | Action::Record(_) => return true,
         };
         self.input(input);
         true
     }
 
-    /// Delivers one event of a watch, or a bookmark if there is none; false if the watch is not open.
+    /// The watches of a resource, the oldest first.
+    pub(super) fn watches_of(&self, id: &ResourceId) -> Vec<Ticket> {
+        self.watches.iter().filter(|(_, open)| open.id == *id).map(|(ticket, _)| *ticket).collect()
+    }
+
+    /// The oldest watch of a resource.
+    pub(super) fn watch_of(&self, id: &ResourceId) -> Ticket {
+        self.watches_of(id)[0]
+    }
+
+    /// Delivers one event of the oldest watch, or a bookmark if there is none; false if no watch is open.
     pub(super) fn deliver(&mut self, id: &ResourceId) -> bool {
-        let Some((ticket, cursor)) = self.watches.get(id).copied() else { return false };
-        let (rv, event) = match self.server.events(id, cursor).pop_front() {
+        self.watches_of(id).first().copied().is_some_and(|ticket| self.deliver_on(ticket))
+    }
+
+    /// Delivers one event of a watch, or a bookmark if there is none; false if it is not open.
+    pub(super) fn deliver_on(&mut self, ticket: Ticket) -> bool {
+        let Some(open) = self.watches.get_mut(&ticket) else { return false };
+        let (rv, event) = match self.server.events(&open.id, open.cursor).pop_front() {
             Some(next) => next,
             None => (self.server.rv, Event::Bookmark(Rv(self.server.rv))),
         };
-        self.watches.insert(id.clone(), (ticket, rv));
-        self.input(Input::Watched(id.clone(), ticket, event));
+        open.cursor = rv;
+        let id = open.id.clone();
+        self.input(Input::Watched(id, ticket, event));
         true
     }
 
     pub(super) fn end_watch(&mut self, id: &ResourceId, result: Result<(), Failure>) {
-        if let Some((ticket, _)) = self.watches.remove(id) {
-            self.input(Input::Ended(id.clone(), ticket, result));
+        if let Some(ticket) = self.watches_of(id).first() {
+            self.end(*ticket, result);
+        }
+    }
+
+    pub(super) fn end(&mut self, ticket: Ticket, result: Result<(), Failure>) {
+        self.asked.retain(|asked| !matches!(asked, Action::Watch(_, of, ..) if *of == ticket));
+        if let Some(open) = self.watches.remove(&ticket) {
+            self.input(Input::Ended(open.id, ticket, result));
+        }
+    }
+
+    /// Lets the server do as it does for a while: it answers at once, delivers what happens, sends a bookmark two
+    /// seconds before the end of a watch, and ends it. `every` second something is written.
+    pub(super) fn live(&mut self, seconds: u64, mut every: impl FnMut(&mut Server)) {
+        for _ in 0..seconds {
+            self.tick(1);
+            while self.answer() {}
+            every(&mut self.server);
+            let open: Vec<Ticket> = self.watches.keys().copied().collect();
+            for ticket in open {
+                while self
+                    .watches
+                    .get(&ticket)
+                    .is_some_and(|open| !self.server.events(&open.id, open.cursor).is_empty())
+                {
+                    self.deliver_on(ticket);
+                }
+                let Some(ends) = self.watches.get(&ticket).and_then(|open| open.ends) else { continue };
+                if ends.since(self.now) == Duration::from_secs(2) {
+                    self.deliver_on(ticket);
+                }
+                if ends <= self.now {
+                    self.end(ticket, Ok(()));
+                }
+            }
+            while self.answer() {}
         }
     }
 
@@ -331,17 +299,17 @@ impl Rig {
             if self.answer() {
                 continue;
             }
-            let behind: Vec<ResourceId> = self
+            let behind: Vec<Ticket> = self
                 .watches
                 .iter()
-                .filter(|(_, (_, cursor))| *cursor < self.server.rv)
-                .map(|(id, _)| id.clone())
+                .filter(|(_, open)| open.cursor < self.server.rv)
+                .map(|(ticket, _)| *ticket)
                 .collect();
             if behind.is_empty() {
                 return;
             }
-            for id in behind {
-                self.deliver(&id);
+            for ticket in behind {
+                self.deliver_on(ticket);
             }
         }
         panic!("does not settle");

@@ -130,8 +130,8 @@ fn drops_what_is_recorded_already() {
     rig.server.put("VirtualMachine", "a", json!({}));
     rig.settle();
     let id = Rig::id(VM);
-    let (ticket, _) = rig.watches[&id];
-    let again = super::rig::Server::raw(&rig.server.live.values().next().expect("one").clone());
+    let ticket = rig.watch_of(&id);
+    let again = super::server::Server::raw(&rig.server.live.values().next().expect("one").clone());
     rig.input(Input::Watched(id, ticket, Event::Modified(again)));
     assert_eq!(rig.lines(), ["A VirtualMachine/a 101"]);
 }
@@ -145,8 +145,8 @@ fn ends_the_old_incarnation_before_it_records_the_new_one() {
     rig.server.put("VirtualMachine", "a", json!({}));
     // The deletion is lost on the way.
     let id = Rig::id(VM);
-    let (ticket, _) = rig.watches[&id];
-    rig.watches.insert(id.clone(), (ticket, 102));
+    let ticket = rig.watch_of(&id);
+    rig.watches.get_mut(&ticket).expect("open").cursor = 102;
     rig.settle();
     assert_eq!(rig.lines(), ["A VirtualMachine/a 101", "D VirtualMachine/a inferred late", "A VirtualMachine/a 103"]);
     let uids: Vec<_> = rig.records().iter().map(|r| r.change.key().expect("of an object").uid.clone()).collect();
@@ -293,7 +293,7 @@ fn a_type_that_is_installed_later_is_captured() {
 fn a_watch_that_falls_silent_is_given_up_and_shown_as_stalled() {
     let mut rig = Rig::started();
     rig.tick(70);
-    assert!(!rig.watches.contains_key(&Rig::id(VM)), "beyond its timeout");
+    assert!(rig.watches_of(&Rig::id(VM)).is_empty(), "beyond its timeout");
     assert_eq!(rig.entry(VM).state, ProofState::Late);
     rig.asked.clear();
     rig.tick(70);
@@ -352,14 +352,14 @@ fn what_cannot_be_recorded_is_a_gap_of_that_object_until_it_can_be_again() {
     rig.server.put("VirtualMachine", "a", json!({}));
     rig.settle();
     let id = Rig::id(VM);
-    let (ticket, _) = rig.watches[&id];
+    let ticket = rig.watch_of(&id);
     let rejected =
         Rejected { key: Some(super::rig::key("VirtualMachine", "a")), rv: Some(Rv(102)), reason: "too deep".into() };
     rig.input(Input::Watched(id.clone(), ticket, Event::Rejected(rejected)));
     assert_eq!(rig.lines()[1..], ["G virtualmachines Unrecordable opens"]);
     assert_eq!(rig.entry(VM).rv, Some(Rv(102)));
     rig.server.rv = 102;
-    rig.watches.insert(id, (ticket, 102));
+    rig.watches.get_mut(&ticket).expect("open").cursor = 102;
     rig.server.put("VirtualMachine", "a", json!({}));
     rig.settle();
     assert_eq!(rig.lines()[2..], ["G virtualmachines Unrecordable closes", "M VirtualMachine/a 103"]);
