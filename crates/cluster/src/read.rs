@@ -63,6 +63,15 @@ impl Cluster {
         Ok(ClusterIdentity { uid, server_version: version.git_version })
     }
 
+    /// Asks for the server's clock, to a second; none if the answer does not tell it.
+    ///
+    /// # Errors
+    /// If there is no answer.
+    pub async fn date(&self) -> Result<Option<Timestamp>, ClusterError> {
+        let call = Call::plain("get", "/version");
+        Ok(self.call(&call, request(&call, Method::GET, "/version", &[], None)?).await?.date())
+    }
+
     /// Reads an object as of now (a quorum read). The target names its namespace; a selector does not count.
     ///
     /// Returns none if the object does not exist, also where its namespace or its type does not.

@@ -28,7 +28,7 @@ use crate::{
     settings::{ManagedFields, Secrets, Settings},
 };
 
-/// A clock that never goes back and counts time in which the machine slept.
+/// A clock.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// Random bytes.
@@ -46,8 +46,10 @@ pub struct Watcher {
     pub store: Store,
     /// How to behave.
     pub settings: Settings,
-    /// See [`Clock`].
+    /// The wall clock, which may be set while we look: what it says is recorded.
     pub clock: Clock,
+    /// A clock that only ever passes and counts time in which the machine slept: for everything that waits.
+    pub steady: Clock,
     /// See [`Entropy`].
     pub entropy: Entropy,
     /// Where compression and hashing run.
@@ -73,7 +75,7 @@ impl Watcher {
     ) -> Result<(), WatcherError> {
         let mut state = State::new(self.rules());
         let writer = tokio::select! {
-            opened = opening::open(&self, &mut state) => opened?,
+            opened = opening::open(&self, &mut state, &report) => opened?,
             () = stop.cancelled() => return Ok(()),
         };
         looping::run(self, state, writer, report, stop).await

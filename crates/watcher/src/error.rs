@@ -31,12 +31,6 @@ pub enum WatcherError {
         /// Uid of this cluster.
         ours: String,
     },
-    /// Nothing may be written with times that lie in the future.
-    #[error("this machine's clock is {seconds} s ahead of the API server's; nothing was written")]
-    ClockAhead {
-        /// How far.
-        seconds: u64,
-    },
     /// The port cannot be served.
     #[error("cannot serve on {address}: {source}")]
     Listen {
@@ -77,11 +71,7 @@ impl WatcherError {
                 | ErrorKind::Conflict
                 | ErrorKind::Bug => 1,
             },
-            Self::Cluster(_)
-            | Self::OtherCluster { .. }
-            | Self::ClockAhead { .. }
-            | Self::Listen { .. }
-            | Self::Bug(_) => 1,
+            Self::Cluster(_) | Self::OtherCluster { .. } | Self::Listen { .. } | Self::Bug(_) => 1,
         }
     }
 
@@ -96,7 +86,6 @@ impl WatcherError {
                 "Choose another place, or give --adopt if that cluster was rebuilt and this one takes its place."
                     .to_owned(),
             ),
-            Self::ClockAhead { .. } => Some("Set the clock of this machine (NTP), then start again.".to_owned()),
             Self::Listen { .. } => Some("Choose another --listen address; port 0 takes a free one.".to_owned()),
             Self::Bug(_) => Some("Please report it with the log and the version.".to_owned()),
         }

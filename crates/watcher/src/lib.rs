@@ -1,14 +1,15 @@
 //! The daemon: turns cluster changes into archive commits without losing or inventing one.
 //!
 //! ```text
-//! driver (sockets, clock, channels)  --Input-->  engine::step (pure)  --Record-->  batcher (pure) --> archive::Writer
-//!    ^                                               |
-//!    +------------- Action: probe, list, watch, get -+
+//! driver (sockets, clocks, channels) --Input--> arrivals --> engine::step --Record--> batcher --> archive::Writer
+//!    ^                                             (pure)      (pure)  |               (pure)
+//!    +------------- Action: probe, list, watch, get -------------------+
 //! ```
 //!
 //! Does not: know how a cluster is spoken to (`cluster`), what an object refers to (`graph`), or how an archive is
 //! laid out (`archive`).
 
+pub mod arrivals;
 pub mod batcher;
 pub mod driver;
 pub mod engine;

@@ -2,12 +2,7 @@
 //!
 //! Does not: decide anything.
 
-use std::{
-    io::Write as _,
-    process::ExitCode,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{io::Write as _, process::ExitCode, sync::Arc, time::Duration};
 
 use clap::{Parser, Subcommand};
 use tokio::{net::TcpListener, sync::watch};
@@ -86,14 +81,14 @@ fn run(settings: Settings) -> Result<(), WatcherError> {
 
 async fn capture(settings: Settings) -> Result<(), WatcherError> {
     let stop = CancellationToken::new();
-    let clock = clock();
+    let (clock, steady): (Clock, Clock) = (Arc::new(wall), steady());
     let listener = TcpListener::bind(settings.listen)
         .await
         .map_err(|source| WatcherError::Listen { address: settings.listen, source })?;
     let address = listener.local_addr().map_or_else(|_| settings.listen.to_string(), |address| address.to_string());
     tracing::info!(address, version = env!("CARGO_PKG_VERSION"), "serving");
     let (reports, latest) = watch::channel(Report::default());
-    let server = tokio::spawn(serve::serve(listener, latest, clock.clone(), stop.clone()));
+    let server = tokio::spawn(serve::serve(listener, latest, (clock.clone(), steady.clone()), stop.clone()));
     let signals = tokio::spawn(await_signal(stop.clone()));
     let options = ConnectOptions {
         kubeconfig: settings.kubeconfig.clone(),
@@ -105,6 +100,7 @@ async fn capture(settings: Settings) -> Result<(), WatcherError> {
         store: open_store(&settings)?,
         settings,
         clock,
+        steady,
         entropy: entropy(),
         cpu: Cpu::Blocking,
     };
@@ -132,19 +128,10 @@ async fn await_signal(stop: CancellationToken) {
     stop.cancel();
 }
 
-/// The wall clock, which here never goes back and never falls behind the time that has passed since the start,
-/// sleep of the machine included.
-fn clock() -> Clock {
+/// Begins at the wall clock and from then on only counts the time that passes, sleep of the machine included.
+fn steady() -> Clock {
     let began = (wall(), awake());
-    let last = Mutex::new(began.0);
-    // A mutex, since readers in several tasks must agree on which instants are past.
-    Arc::new(move || {
-        let elapsed = awake().saturating_sub(began.1);
-        let now = wall().max(began.0.plus(elapsed));
-        let mut last = last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        *last = now.max(*last);
-        *last
-    })
+    Arc::new(move || began.0.plus(awake().saturating_sub(began.1)))
 }
 
 #[allow(clippy::disallowed_methods, reason = "the one place where the real clock is read")]

@@ -20,7 +20,7 @@ impl Default for Latency {
 /// Everything at an instant.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
-    /// When it was written; the loop writes one every second.
+    /// When it was written, by the clock that only ever passes; the loop writes one every second.
     pub at: Option<Timestamp>,
     /// What the engine says.
     pub status: Status,

@@ -25,23 +25,24 @@ const HANGS: Duration = Duration::from_secs(60);
 struct Shared {
     reports: watch::Receiver<Report>,
     clock: Clock,
+    steady: Clock,
 }
 
-/// Serves until `stop`.
+/// Serves until `stop`, with the wall clock and the one that only ever passes.
 ///
 /// # Errors
 /// If the socket fails.
 pub async fn serve(
     listener: TcpListener,
     reports: watch::Receiver<Report>,
-    clock: Clock,
+    (clock, steady): (Clock, Clock),
     stop: CancellationToken,
 ) -> std::io::Result<()> {
     let router = Router::new()
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
-        .with_state(Shared { reports, clock });
+        .with_state(Shared { reports, clock, steady });
     axum::serve(listener, router).with_graceful_shutdown(async move { stop.cancelled().await }).await
 }
 
@@ -49,7 +50,7 @@ pub async fn serve(
 async fn healthz(State(shared): State<Shared>) -> impl IntoResponse {
     let at = shared.reports.borrow().at;
     match at {
-        Some(at) if (shared.clock)().since(at) > HANGS => (StatusCode::SERVICE_UNAVAILABLE, "the loop hangs\n"),
+        Some(at) if (shared.steady)().since(at) > HANGS => (StatusCode::SERVICE_UNAVAILABLE, "the loop hangs\n"),
         Some(_) | None => (StatusCode::OK, "ok\n"),
     }
 }

@@ -4,19 +4,24 @@ use std::{
     future::Future,
     sync::{
         Arc,
-        atomic::{AtomicU8, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use futures::TryStreamExt as _;
+use object_store::memory::InMemory;
 use serde_json::json;
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
-use vmrewind_archive::{Archive, At, Cpu, SeqRange, Silent, Store};
+use tower::ServiceExt as _;
+use vmrewind_archive::{Archive, At, Cpu, SeqRange, Silent, Store, StoreKind};
 use vmrewind_cluster::Cluster;
 use vmrewind_model::{Change, GapCause, ObjectKey, ProofState, Record, Seq};
-use vmrewind_testkit::apiserver::{FakeApiServer, FakeType};
+use vmrewind_testkit::{
+    apiserver::{FakeApiServer, FakeType},
+    store::{Call, Fault, FaultyStore, How},
+};
 use vmrewind_watcher::{
     driver::Watcher,
     error::WatcherError,
@@ -36,21 +41,29 @@ fn settings() -> Settings {
     settings
 }
 
-fn start_with(server: &FakeApiServer, store: &Store, settings: Settings) -> Run {
-    let stop = CancellationToken::new();
-    let (sender, reports) = watch::channel(Report::default());
-    let clock = server.clone();
+fn watcher(server: &FakeApiServer, store: &Store, settings: Settings) -> Watcher {
+    let (clock, steady) = (server.clone(), server.clone());
     static NONCE: AtomicU8 = AtomicU8::new(1);
-    let watcher = Watcher {
+    Watcher {
         cluster: Cluster::from_client(server.client()),
         store: store.clone(),
         settings,
         clock: Arc::new(move || clock.now()),
+        steady: Arc::new(move || steady.now()),
         entropy: Arc::new(|| [NONCE.fetch_add(1, Ordering::Relaxed); 16]),
         cpu: Cpu::Inline,
-    };
+    }
+}
+
+fn run(watcher: Watcher) -> Run {
+    let stop = CancellationToken::new();
+    let (sender, reports) = watch::channel(Report::default());
     let task = tokio::spawn(watcher.run(sender, stop.clone()));
     Run { stop, reports, task }
+}
+
+fn start_with(server: &FakeApiServer, store: &Store, settings: Settings) -> Run {
+    run(watcher(server, store, settings))
 }
 
 fn start(server: &FakeApiServer, store: &Store) -> Run {
@@ -144,7 +157,7 @@ async fn captures_a_machine_and_the_secret_it_names_and_goes_on_after_a_clean_st
     let since = server.requests().split_off(lists);
     let count = |what: &str| since.iter().filter(|request| *request == what).count();
     let (asked, watched) = (count("list virtualmachines"), count("watch virtualmachines"));
-    assert!(watched > 0 && asked <= watched + 2, "one look at the clock, one probe for each watch, no list: {since:?}");
+    assert!(watched > 0 && asked <= watched + 1, "one probe for each watch, no list: {since:?}");
     run.stop().await;
     assert_eq!(lines(&store, "VirtualMachine").await, ["S db late", "M db", "M db late"]);
     assert_eq!(lines(&store, "Secret").await, ["S ci", "D ci late"]);
@@ -232,24 +245,78 @@ async fn the_archive_of_another_cluster_is_refused_unless_it_is_adopted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_clock_ahead_of_the_servers_at_the_start_writes_nothing() {
+async fn a_clock_ahead_of_the_servers_at_the_start_writes_nothing_until_it_is_set() {
     let (server, store) = (FakeApiServer::new(), Store::in_memory());
     start(&server, &store).ready().await.stop().await;
     let archive = Archive::open(store.clone()).await.expect("an archive").with_cpu(Cpu::Inline);
     let before = archive.head().await.expect("a head").segment;
-    let clock = server.clone();
-    let watcher = Watcher {
-        cluster: Cluster::from_client(server.client()),
-        store: store.clone(),
-        settings: settings(),
-        clock: Arc::new(move || clock.now().plus(Duration::from_secs(7_200))),
-        entropy: Arc::new(|| [200; 16]),
-        cpu: Cpu::Inline,
-    };
-    let (sender, _reports) = watch::channel(Report::default());
-    let error = in_time(Box::pin(watcher.run(sender, CancellationToken::new()))).await.expect_err("refused");
-    assert!(matches!(error, WatcherError::ClockAhead { seconds: 7_199..=7_201 }), "{error}");
+    let ahead = Arc::new(AtomicU64::new(7_200));
+    let mut watcher = watcher(&server, &store, settings());
+    let (clock, seconds) = (server.clone(), ahead.clone());
+    watcher.clock = Arc::new(move || clock.now().plus(Duration::from_secs(seconds.load(Ordering::Relaxed))));
+    let mut run = run(watcher);
+    for _ in 0..120 {
+        run.until(|report| report.status.clock.is_some()).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    let reasons = run.reports.borrow().reasons();
+    assert!(reasons.iter().any(|reason| reason.starts_with("clock: ") && reason.contains("NTP")), "{reasons:?}");
+    assert!(run.reports.borrow().at.is_some_and(|at| server.now().since(at) < Duration::from_secs(10)), "it is alive");
     assert_eq!(archive.head().await.expect("a head").segment, before, "no fence");
+    ahead.store(0, Ordering::Relaxed);
+    server.put(&vm("db", "ci", 1));
+    run.ready().await.stop().await;
+    assert_eq!(lines(&store, "VirtualMachine").await, ["A db late"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_api_server_that_does_not_tell_its_time_is_not_taken_for_one_that_agrees() {
+    let (server, store) = (FakeApiServer::new(), Store::in_memory());
+    let silent = Arc::new(AtomicBool::new(true));
+    let tells = silent.clone();
+    let service = server.clone().map_response(move |mut answer: http::Response<_>| {
+        if tells.load(Ordering::Relaxed) {
+            answer.headers_mut().remove(http::header::DATE);
+        }
+        answer
+    });
+    let mut watcher = watcher(&server, &store, settings());
+    watcher.cluster = Cluster::from_client(kube::Client::new(service, "default"));
+    let mut run = run(watcher);
+    let report = run.until(|report| report.status.clock.is_some()).await;
+    assert!(report.reasons().iter().any(|reason| reason.contains("Date header")), "{:?}", report.reasons());
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(Archive::open(store.clone()).await.is_err(), "not even an archive was made");
+    silent.store(false, Ordering::Relaxed);
+    run.ready().await.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_forth_and_back_stops_neither_time_nor_capture() {
+    for jump in [45, 180] {
+        let (server, store) = (FakeApiServer::new(), Store::in_memory());
+        let ahead = Arc::new(AtomicU64::new(0));
+        let mut watcher = watcher(&server, &store, settings());
+        let (clock, seconds) = (server.clone(), ahead.clone());
+        watcher.clock = Arc::new(move || clock.now().plus(Duration::from_secs(seconds.load(Ordering::Relaxed))));
+        let mut run = run(watcher).ready().await;
+        ahead.store(jump, Ordering::Relaxed);
+        server.put(&vm("db", "ci", 1));
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        assert_eq!(run.reports.borrow().status.clock.is_some(), jump > 60, "more than a minute is not believed");
+        ahead.store(0, Ordering::Relaxed);
+        server.put(&vm("db", "ci", 2));
+        let set = server.now();
+        run.durable(2, "VirtualMachine").await;
+        run = run.ready().await;
+        assert!(server.now().since(set) < Duration::from_secs(20), "it does not stand still until {jump} s are over");
+        run.stop().await;
+        let records = records(&store).await;
+        assert!(records.windows(2).all(|pair| pair[0].t < pair[1].t));
+        let most = server.now().plus(Duration::from_secs(60));
+        assert!(records.iter().all(|record| record.t <= most), "never more than a minute ahead");
+        assert_eq!(lines(&store, "VirtualMachine").await.len(), 2);
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -342,4 +409,69 @@ async fn a_version_that_cannot_be_recorded_is_a_gap_of_that_object() {
     run.until(|report| report.status.open_gaps == 0).await;
     run.stop().await;
     assert_eq!(lines(&store, "VirtualMachine").await, ["S db late", "M db"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_store_takes_nothing_it_is_named_and_afterwards_everything_is_there() {
+    let faulty = FaultyStore::new(Arc::new(InMemory::new()));
+    let store = Store::from_parts(Arc::new(faulty.clone()), StoreKind::Remote);
+    let server = FakeApiServer::new();
+    server.put(&vm("db", "ci", 0));
+    let mut run = start(&server, &store).ready().await;
+    for nth in 0..100 {
+        faulty.fail(Fault::on(Call::Put, nth, How::Before));
+    }
+    let versions: Vec<u64> = (1..=5).map(|cores| server.put(&vm("db", "ci", cores))).collect();
+    let report = run.until(|report| report.store_trouble.is_some()).await;
+    assert!(report.reasons().iter().any(|reason| reason.starts_with("store: ")), "{:?}", report.reasons());
+    let acknowledged = report.commits.records;
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    assert_eq!(run.reports.borrow().commits.records, acknowledged, "what is not stored is not acknowledged");
+    faulty.heal();
+    run.until(|report| report.store_trouble.is_none() && report.waiting == 0).await;
+    run.ready().await.stop().await;
+    let records = records(&store).await;
+    let machines = records.iter().filter(|record| record.change.key().is_some_and(|key| key.object.name == "db"));
+    let seen: Vec<u64> = machines.filter_map(|record| record.change.rv().map(|rv| rv.0)).collect();
+    assert_eq!(seen[1..], versions);
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_its_default_times_it_stays_proven_through_quiet_and_busy_minutes() {
+    let (server, store) = (FakeApiServer::new(), Store::in_memory());
+    server.put(&secret("ci", "b25l"));
+    server.put(&vm("db", "ci", 0));
+    let mut run =
+        start_with(&server, &store, Settings { archive: "memory".into(), ..Settings::default() }).ready().await;
+    let mut versions = Vec::new();
+    for minute in 0..12 {
+        for second in 0..60 {
+            // Three minutes busy, three minutes quiet.
+            if minute % 6 < 3 {
+                versions.push(server.put(&vm("db", "ci", minute * 60 + second)));
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let report = run.reports.borrow().clone();
+            assert!(report.reasons().is_empty(), "minute {minute}, second {second}: {:?}", report.reasons());
+            let busy = minute % 6 < 3 && second > 20;
+            for resource in &report.status.resources {
+                let age = server.now().since(resource.proven_at.expect("proven"));
+                let most = if busy { 15 } else { 65 };
+                assert!(age <= Duration::from_secs(most), "{} was proven {age:?} ago, minute {minute}", resource.id);
+            }
+        }
+    }
+    run.durable(versions.len() as u64 + 1, "VirtualMachine").await;
+    let renewals = run.reports.borrow().status.counters.renewals;
+    run.stop().await;
+    assert!(renewals > 20, "{renewals} renewals");
+    let records = records(&store).await;
+    let of_machines =
+        records.iter().filter(|record| record.change.key().is_some_and(|key| key.object.kind == "VirtualMachine"));
+    let seen: Vec<u64> = of_machines.clone().filter_map(|record| record.change.rv().map(|rv| rv.0)).collect();
+    assert_eq!(seen[1..], versions, "every version once");
+    assert!(of_machines.skip(1).all(|record| record.lo.is_none()), "nothing is late");
+    assert!(records.iter().all(|record| !matches!(record.change, Change::Gap(_))), "and there is no gap");
+    let silence = records.windows(2).map(|pair| pair[1].t.since(pair[0].t)).max();
+    assert!(silence <= Some(Duration::from_secs(62)), "a heartbeat tells that it lives: {silence:?}");
 }

@@ -2,7 +2,7 @@
 //!
 //! Does not: block; whatever takes long is a task that hands its answer back.
 
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 use tokio::{
     sync::{mpsc, watch},
@@ -15,11 +15,12 @@ use vmrewind_model::{Change, Record, Timestamp};
 use super::{
     Watcher,
     committer::{self, Outcome},
-    requests::{Arrival, Requests},
+    requests::{Arrival, Requests, deliver},
 };
 use crate::{
+    arrivals::{Arrivals, MOST, SETTLE},
     batcher::{Batcher, Due},
-    engine::{Action, Input, State, step},
+    engine::{Action, Input, Moment, State, Ticket, step},
     error::WatcherError,
     report::Report,
     scope,
@@ -43,6 +44,9 @@ const BURST: usize = 256;
 struct Loop {
     watcher: Watcher,
     state: State,
+    arrivals: Arrivals<Ticket, Arrival>,
+    /// What has waited long enough, in order.
+    ready: VecDeque<(Arrival, Timestamp)>,
     batcher: Batcher,
     requests: Requests,
     batches: mpsc::Sender<SegmentInput>,
@@ -66,12 +70,14 @@ pub(super) async fn run(
     let (batches, queue) = mpsc::channel(1);
     let (outcomes, mut outcome) = mpsc::unbounded_channel();
     let epoch = writer.head().epoch;
-    let clock = watcher.clock.clone();
-    let committer = tokio::spawn(committer::run(writer, clock.clone(), queue, outcomes));
+    let steady = watcher.steady.clone();
+    let committer = tokio::spawn(committer::run(writer, steady.clone(), queue, outcomes));
     let patience = watcher.settings.timing.request.duration();
-    let requests = Requests::new(watcher.cluster.clone(), clock.clone(), patience, inputs.clone());
-    let now = clock();
+    let requests = Requests::new(watcher.cluster.clone(), watcher.clock.clone(), patience, inputs.clone());
+    let now = steady();
     let mut this = Loop {
+        arrivals: Arrivals::new(SETTLE, MOST),
+        ready: VecDeque::new(),
         batcher: Batcher::new(watcher.limits()),
         watcher,
         state,
@@ -93,29 +99,28 @@ pub(super) async fn run(
             () = stop.cancelled() => break,
             Some(outcome) = outcome.recv() => this.committed(outcome)?,
             _ = ticks.tick() => {
-                this.step(Input::Tick);
+                this.step(Input::Tick, None);
                 this.discover(&inputs);
                 if let Some(panic) = this.requests.reap() {
                     return Err(WatcherError::Bug(panic));
                 }
             }
-            Some((input, permit)) = arrivals.recv() => {
-                this.step(input);
-                drop(permit);
+            Some(arrival) = arrivals.recv() => {
+                this.arrived(arrival);
                 for _ in 1..BURST {
-                    let Ok((input, permit)) = arrivals.try_recv() else { break };
-                    this.step(input);
-                    drop(permit);
+                    let Ok(arrival) = arrivals.try_recv() else { break };
+                    this.arrived(arrival);
                 }
             }
-            () = sleep_until(due, &clock), if due.is_some() => {}
+            () = sleep_until(due, &steady), if due.is_some() => {}
         }
     }
     tracing::info!("stopping: committing everything that was received");
     this.requests.shutdown().await;
-    while let Ok((input, _permit)) = arrivals.try_recv() {
-        this.step(input);
+    while let Ok(arrival) = arrivals.try_recv() {
+        this.arrived(arrival);
     }
+    this.flush();
     this.finish(&mut outcome).await?;
     drop(this.batches);
     committer.await.map_err(|error| WatcherError::Bug(error.to_string()))?;
@@ -130,15 +135,48 @@ async fn sleep_until(due: Option<Timestamp>, clock: &super::Clock) {
 }
 
 impl Loop {
+    /// A time that only ever passes.
     fn now(&self) -> Timestamp {
-        (self.watcher.clock)()
+        (self.watcher.steady)()
     }
 
-    /// Gives an input to the engine and carries out what it says.
-    fn step(&mut self, input: Input) {
+    /// Lets what watches deliver wait for what belongs before it; everything else goes to the engine at once.
+    fn arrived(&mut self, arrival: Arrival) {
+        let stream = match &arrival.input {
+            Input::Watched(_, ticket, _) | Input::Opened(_, ticket) | Input::Ended(_, ticket, _) => *ticket,
+            _ => return self.step(arrival.input, None),
+        };
+        let (place, at, bytes) = (arrival.place, arrival.at, arrival.share.as_ref().map_or(0, |(bytes, _)| *bytes));
         let now = self.now();
+        self.arrivals.push(stream, place, arrival, bytes, (now, at));
+        self.release(now);
+    }
+
+    fn release(&mut self, now: Timestamp) {
+        let released = self.arrivals.release(now);
+        self.take(released);
+    }
+
+    /// Waits for nothing more.
+    fn flush(&mut self) {
+        let released = self.arrivals.flush();
+        self.take(released);
+    }
+
+    /// A step can release more, which comes behind what was released before.
+    fn take(&mut self, released: Vec<(Arrival, Timestamp)>) {
+        self.ready.extend(released);
+        while let Some((arrival, at)) = self.ready.pop_front() {
+            self.step(arrival.input, Some(at));
+        }
+    }
+
+    /// Gives an input to the engine, now or as one that arrived a moment ago, and carries out what it says.
+    fn step(&mut self, input: Input, arrived: Option<Timestamp>) {
+        let (now, wall) = (self.now(), (self.watcher.clock)());
+        let moment = Moment { steady: now, wall, arrived: arrived.map_or(wall, |arrived| arrived.min(wall)) };
         let mut records = Vec::new();
-        for action in step(&mut self.state, input, now) {
+        for action in step(&mut self.state, input, moment) {
             match action {
                 Action::Record(record) => {
                     tell(&record);
@@ -165,9 +203,11 @@ impl Loop {
                     bytes = self.batcher.waiting(),
                     "the store is slower than the cluster: watches are closed"
                 );
-                self.step(Input::Overflowed);
+                // What has been received already is not to be received again.
+                self.flush();
+                self.step(Input::Overflowed, None);
             }
-            Some(false) => self.step(Input::Drained),
+            Some(false) => self.step(Input::Drained, None),
             None => {}
         }
     }
@@ -183,16 +223,17 @@ impl Loop {
     /// Cuts and hands out batches; returns when to look again.
     fn pump(&mut self, reports: &watch::Sender<Report>) -> Result<Option<Timestamp>, WatcherError> {
         let now = self.now();
+        self.release(now);
         let silent = now.since(self.last_seal);
         let idle = self.batcher.is_empty() && !self.batcher.busy() && self.state.may_commit();
         let news = silent >= NEWS && (self.state.states_changed(now) || self.state.proof_is_news());
         if idle && (news || silent >= self.watcher.settings.timing.heartbeat.duration()) {
-            self.step(Input::Heartbeat);
+            self.step(Input::Heartbeat, None);
         }
-        let mut again = None;
+        let mut again = self.arrivals.due();
         match self.batcher.due(now, self.state.fetching()) {
             Due::Now if self.state.may_commit() => self.seal(now),
-            Due::At(at) => again = Some(at),
+            Due::At(at) => again = Some(again.map_or(at, |again| again.min(at))),
             Due::Now | Due::Never => {}
         }
         if self.state.may_commit()
@@ -262,13 +303,12 @@ impl Loop {
         self.discovered = now;
         self.discover_at = None;
         let (cluster, settings, inputs) = (self.watcher.cluster.clone(), self.watcher.settings.clone(), inputs.clone());
+        let clock = self.watcher.clock.clone();
         self.requests.spawn(async move {
             match cluster.discover().await {
                 Ok(discovery) => {
                     let (served, stale) = scope::resources(&discovery, &settings);
-                    if inputs.send((Input::Discovered { served, stale }, None)).is_err() {
-                        tracing::debug!("an answer came after the end");
-                    }
+                    deliver(&inputs, Input::Discovered { served, stale }, clock());
                 }
                 // Nothing is concluded from silence; it is asked again.
                 Err(error) => tracing::warn!(%error, "it is not known which types are served"),
@@ -283,7 +323,7 @@ impl Loop {
             return Ok(());
         }
         if self.batcher.is_empty() {
-            self.step(Input::Heartbeat);
+            self.step(Input::Heartbeat, None);
         }
         let resume = self.state.resume_entries(true, self.now());
         self.batcher.seal(resume, true);

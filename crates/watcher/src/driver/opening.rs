@@ -5,14 +5,17 @@
 use std::time::Duration;
 
 use futures::{StreamExt as _, pin_mut};
+use tokio::sync::watch;
 use uuid::Uuid;
 use vmrewind_archive::{Archive, ArchiveError, Fence, FenceOutcome, Head, NewArchive, Writer};
-use vmrewind_cluster::{ClusterError, ClusterIdentity, ErrorKind, Target};
+use vmrewind_cluster::{ClusterError, ClusterIdentity, ErrorKind};
+use vmrewind_model::Timestamp;
 
 use super::{SOFTWARE, Watcher};
 use crate::{
-    engine::{MAX_AHEAD, State},
+    engine::{MAX_AHEAD, State, Status},
     error::WatcherError,
+    report::Report,
 };
 
 /// How often a cluster or store that does not answer is asked before that is an error.
@@ -23,9 +26,13 @@ const PAUSE: Duration = Duration::from_secs(2);
 const FENCES: u32 = 20;
 
 /// Opens the archive, rebuilds `state` from it, and takes it over.
-pub(super) async fn open(watcher: &Watcher, state: &mut State) -> Result<Writer, WatcherError> {
+pub(super) async fn open(
+    watcher: &Watcher,
+    state: &mut State,
+    reports: &watch::Sender<Report>,
+) -> Result<Writer, WatcherError> {
     let cluster = identify(watcher).await?;
-    trust_clock(watcher).await?;
+    trust_clock(watcher, reports).await?;
     let archive = open_or_init(watcher, &cluster).await?;
     let identity = archive.identity();
     let adopting = identity.cluster != cluster.uid;
@@ -47,12 +54,12 @@ pub(super) async fn open(watcher: &Watcher, state: &mut State) -> Result<Writer,
     for _ in 0..FENCES {
         replay(&archive, state, &replayed, &head).await?;
         replayed = head.clone();
-        let now = (watcher.clock)();
+        let (now, steady) = ((watcher.clock)(), (watcher.steady)());
         let fence = Fence {
             nonce: (watcher.entropy)(),
             software: SOFTWARE.to_owned(),
             t: now,
-            resume: state.resume_entries(true, now),
+            resume: state.resume_entries(true, steady),
         };
         match take_over(watcher, &archive, &head, fence).await? {
             FenceOutcome::Owner(writer) => {
@@ -60,7 +67,7 @@ pub(super) async fn open(watcher: &Watcher, state: &mut State) -> Result<Writer,
                 if adopting {
                     state.adopt();
                 }
-                state.replayed((watcher.clock)());
+                state.replayed((watcher.steady)());
                 tracing::info!(epoch = %writer.head().epoch, segment = writer.head().segment, "archive taken over");
                 return Ok(writer);
             }
@@ -89,36 +96,40 @@ async fn identify(watcher: &Watcher) -> Result<ClusterIdentity, WatcherError> {
 }
 
 /// Compares this machine's clock with the API server's before anything is written: a fence cannot be taken back, and
-/// nothing can be recorded before its instant. A server that does not tell its time is compared later.
-async fn trust_clock(watcher: &Watcher) -> Result<(), WatcherError> {
-    let target = Target {
-        group: "kubevirt.io".to_owned(),
-        version: "v1".to_owned(),
-        kind: "VirtualMachine".to_owned(),
-        plural: "virtualmachines".to_owned(),
-        namespace: watcher.settings.namespaces.first().cloned(),
-        selector: None,
-    };
-    let mut tries = 0;
+/// nothing can be recorded before its instant. Waits, and says so, while the clock is ahead or cannot be compared.
+async fn trust_clock(watcher: &Watcher, reports: &watch::Sender<Report>) -> Result<(), WatcherError> {
+    let mut last = None;
     loop {
-        let date = match watcher.cluster.newest_version(&target).await {
-            Ok((_, date)) => date,
-            Err(error) => {
-                tracing::warn!(%error, "the API server's time is not known yet");
-                return Ok(());
-            }
+        let date = match watcher.cluster.date().await {
+            Ok(date) => date,
+            Err(error) if retryable(&error) => None,
+            Err(error) => return Err(error.into()),
         };
-        let ahead = date.map_or(Duration::ZERO, |date| (watcher.clock)().since(date));
-        if ahead <= MAX_AHEAD {
-            return Ok(());
+        let Some(doubt) = doubt(date, (watcher.clock)()) else { break };
+        if last.as_ref() != Some(&doubt) {
+            tracing::warn!(reason = doubt, "nothing is written yet: the clock is not trusted");
         }
-        if tries >= TRIES {
-            return Err(WatcherError::ClockAhead { seconds: ahead.as_secs() });
-        }
-        tries += 1;
-        tracing::warn!(seconds = ahead.as_secs(), "this machine's clock is ahead of the API server's; waiting");
+        let status = Status { clock: Some(doubt.clone()), ..Status::default() };
+        reports.send_replace(Report { at: Some((watcher.steady)()), status, ..Report::default() });
+        last = Some(doubt);
         tokio::time::sleep(PAUSE).await;
     }
+    if last.is_some() {
+        tracing::info!("the clock is trusted");
+        reports.send_replace(Report::default());
+    }
+    Ok(())
+}
+
+/// Why times are not trusted, given what the API server says; none if they are.
+fn doubt(date: Option<Timestamp>, now: Timestamp) -> Option<String> {
+    let Some(date) = date else {
+        let why = "the API server does not tell its time, so that this machine's clock cannot be compared with it";
+        return Some(format!("{why} (is its Date header taken away by a proxy?)"));
+    };
+    let ahead = now.since(date);
+    let why = "this machine's clock is ahead of the API server's by";
+    (ahead > MAX_AHEAD).then(|| format!("{why} {} s; set it (NTP), and capture goes on", ahead.as_secs()))
 }
 
 fn retryable(error: &ClusterError) -> bool {
@@ -178,7 +189,7 @@ async fn take_over(
     head: &Head,
     fence: Fence,
 ) -> Result<FenceOutcome, ArchiveError> {
-    let now = || (watcher.clock)();
+    let now = || (watcher.steady)();
     let mut tries = 0;
     loop {
         match Writer::fence(archive, head, fence.clone(), watcher.cpu, &now).await {

@@ -10,10 +10,11 @@ use tokio::{
     task::{AbortHandle, JoinSet},
 };
 use vmrewind_cluster::{Cluster, ClusterError, WatchEvent};
-use vmrewind_model::ResourceId;
+use vmrewind_model::{ResourceId, Rv, Timestamp};
 
 use super::Clock;
 use crate::{
+    arrivals::Place,
     engine::{Action, AsOf, Event, Failure, Input, Listing, Probe, Rejected, ResourceSpec, Ticket},
     scope,
 };
@@ -27,8 +28,16 @@ const WAITING_KIB: usize = 16 << 10;
 /// A list of many pages may take longer than other requests.
 const LIST_PATIENCE: u32 = 8;
 
-/// An input and, for watch events, its share of the memory that may wait.
-pub(super) type Arrival = (Input, Option<OwnedSemaphorePermit>);
+/// An input on its way to the engine.
+pub(super) struct Arrival {
+    pub(super) input: Input,
+    /// Where it belongs, if it is of a watch.
+    pub(super) place: Place,
+    /// When it arrived, by the wall clock.
+    pub(super) at: Timestamp,
+    /// The bytes of a watch's event, and its share of the memory that may wait.
+    pub(super) share: Option<(usize, OwnedSemaphorePermit)>,
+}
 
 /// Everything that is on its way.
 pub(super) struct Requests {
@@ -106,8 +115,9 @@ impl Requests {
             Action::Watch(id, ticket, from, timeout) => {
                 let (inputs, waiting) = (self.inputs.clone(), self.waiting.clone());
                 let task = self.tasks.spawn(async move {
-                    let end = watch(&cluster, &target, (&id, ticket), (from, timeout), &inputs, &waiting).await;
-                    deliver(&inputs, Input::Ended(id, ticket, end), None);
+                    let stream = Stream { id, ticket, inputs: &inputs, waiting: &waiting, clock: &clock };
+                    let end = stream.run(&cluster, &target, from, timeout).await;
+                    deliver(&inputs, Input::Ended(stream.id, ticket, end), clock());
                 });
                 self.watches.insert(ticket, task);
             }
@@ -162,53 +172,96 @@ impl Requests {
         work: impl Future<Output = Result<T, ClusterError>> + Send + 'static,
         answer: impl FnOnce(Result<T, Failure>) -> Input + Send + 'static,
     ) {
-        let inputs = self.inputs.clone();
+        let (inputs, clock) = (self.inputs.clone(), self.clock.clone());
         self.tasks.spawn(async move {
             let Ok(_permit) = permits.acquire_owned().await else { return };
             let result = match tokio::time::timeout(patience, work).await {
                 Ok(result) => result.map_err(|error| failure(&error)),
                 Err(_) => Err(Failure::Unavailable(format!("no answer within {} s", patience.as_secs()))),
             };
-            deliver(&inputs, answer(result), None);
+            deliver(&inputs, answer(result), clock());
         });
     }
 }
 
-async fn watch(
-    cluster: &Cluster,
-    target: &vmrewind_cluster::Target,
-    (id, ticket): (&ResourceId, Ticket),
-    (from, timeout): (vmrewind_model::Rv, Duration),
-    inputs: &mpsc::UnboundedSender<Arrival>,
-    waiting: &Arc<Semaphore>,
-) -> Result<(), Failure> {
-    let mut events = cluster.watch(target, from, timeout).await.map_err(|error| failure(&error))?;
-    deliver(inputs, Input::Opened(id.clone(), ticket), None);
-    while let Some(event) = events.next().await {
-        let (event, bytes) = match event.map_err(|error| failure(&error))? {
-            WatchEvent::Added(object) => (Event::Added(object.clone()), object.bytes().len()),
-            WatchEvent::Modified(object) => (Event::Modified(object.clone()), object.bytes().len()),
-            WatchEvent::Deleted(object) => (Event::Deleted(object.clone()), object.bytes().len()),
-            WatchEvent::Bookmark(rv) => (Event::Bookmark(rv), 0),
-            WatchEvent::Rejected(event) => (Event::Rejected(rejected(event)), 0),
-        };
-        let share = u32::try_from((bytes / 1024 + 1).min(WAITING_KIB)).unwrap_or(1);
-        let Ok(permit) = waiting.clone().acquire_many_owned(share).await else { return Ok(()) };
-        deliver(inputs, Input::Watched(id.clone(), ticket, event), Some(permit));
-    }
-    Ok(())
+/// One watch, whose events go to the loop.
+struct Stream<'a> {
+    id: ResourceId,
+    ticket: Ticket,
+    inputs: &'a mpsc::UnboundedSender<Arrival>,
+    waiting: &'a Arc<Semaphore>,
+    clock: &'a Clock,
 }
 
-/// Hands an input to the loop. If the loop is gone, the process is ending and nobody is interested.
-fn deliver(inputs: &mpsc::UnboundedSender<Arrival>, input: Input, permit: Option<OwnedSemaphorePermit>) {
-    if inputs.send((input, permit)).is_err() {
+impl Stream<'_> {
+    async fn run(
+        &self,
+        cluster: &Cluster,
+        target: &vmrewind_cluster::Target,
+        from: Rv,
+        timeout: Duration,
+    ) -> Result<(), Failure> {
+        let mut events = cluster.watch(target, from, timeout).await.map_err(|error| failure(&error))?;
+        deliver(self.inputs, Input::Opened(self.id.clone(), self.ticket), (self.clock)());
+        while let Some(event) = events.next().await {
+            let event = event.map_err(|error| failure(&error))?;
+            let bytes = match &event {
+                WatchEvent::Added(object) | WatchEvent::Modified(object) | WatchEvent::Deleted(object) => {
+                    object.bytes().len()
+                }
+                WatchEvent::Bookmark(_) | WatchEvent::Rejected(_) => 0,
+            };
+            let (event, place) = event_of(event);
+            let share = u32::try_from((bytes / 1024 + 1).min(WAITING_KIB)).unwrap_or(1);
+            let Ok(permit) = self.waiting.clone().acquire_many_owned(share).await else { return Ok(()) };
+            let input = Input::Watched(self.id.clone(), self.ticket, event);
+            let arrival = Arrival { input, place, at: (self.clock)(), share: Some((bytes, permit)) };
+            send(self.inputs, arrival);
+        }
+        Ok(())
+    }
+}
+
+/// What the engine calls an event, and where it belongs among those of other watches.
+fn event_of(event: WatchEvent) -> (Event, Place) {
+    let by = |rv: Option<Rv>| rv.map_or(Place::Last, |rv| Place::Version(rv.0));
+    let version = |object: &vmrewind_model::RawObject| by(object.head().ok().map(|head| head.rv));
+    match event {
+        WatchEvent::Added(object) => {
+            let place = version(&object);
+            (Event::Added(object), place)
+        }
+        WatchEvent::Modified(object) => {
+            let place = version(&object);
+            (Event::Modified(object), place)
+        }
+        WatchEvent::Deleted(object) => {
+            let place = version(&object);
+            (Event::Deleted(object), place)
+        }
+        WatchEvent::Bookmark(rv) => (Event::Bookmark(rv), Place::Behind),
+        WatchEvent::Rejected(event) => {
+            let place = by(event.rv);
+            (Event::Rejected(rejected(event)), place)
+        }
+    }
+}
+
+/// Hands an input that is no change to the loop.
+pub(super) fn deliver(inputs: &mpsc::UnboundedSender<Arrival>, input: Input, at: Timestamp) {
+    send(inputs, Arrival { input, place: Place::Behind, at, share: None });
+}
+
+/// If the loop is gone, the process is ending and nobody is interested.
+fn send(inputs: &mpsc::UnboundedSender<Arrival>, arrival: Arrival) {
+    if inputs.send(arrival).is_err() {
         tracing::debug!("an answer came after the end");
     }
 }
 
 fn rejected(rejected: vmrewind_cluster::Rejected) -> Rejected {
     let key = (!rejected.key.name.is_empty()).then_some(rejected.key);
-    Rejected { key, rv: rejected.rv, reason: rejected.reason }
+    Rejected { key, uid: rejected.uid, rv: rejected.rv, deleted: rejected.deleted, reason: rejected.reason }
 }
 
 fn failure(error: &ClusterError) -> Failure {

@@ -100,7 +100,7 @@ impl State {
         let Some(resource) = self.resources.get_mut(id) else { return };
         resource.audit.due = due;
         resource.audit.ticket = (!open.is_empty()).then_some(ticket);
-        resource.audit.round = Some(Round { asked: out.now, open, missing: BTreeMap::new(), complete: true });
+        resource.audit.round = Some(Round { asked: out.wall, open, missing: BTreeMap::new(), complete: true });
         self.counters.audits += 1;
     }
 

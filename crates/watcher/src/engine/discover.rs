@@ -17,8 +17,8 @@ impl State {
     pub(super) fn discovered(&mut self, out: &mut Out, served: Vec<ResourceSpec>, stale: &BTreeSet<String>) {
         let first = self.discovered_at.is_none();
         // A type that was not served until the last look held nothing until then.
-        let since = self.discovered_at.or(self.order.last_t()).unwrap_or(out.now);
-        self.discovered_at = Some(out.now);
+        let since = self.discovered_at.or(self.order.last_t()).unwrap_or(out.wall);
+        self.discovered_at = Some(out.wall);
         let mut missing: BTreeMap<ResourceId, ()> = self.resources.keys().map(|id| (id.clone(), ())).collect();
         missing.extend(self.retired.keys().map(|id| (id.clone(), ())));
         for spec in served {

@@ -57,7 +57,7 @@ impl State {
     /// where it began; what was received late says so itself.
     pub(super) fn close_gap(&mut self, out: &mut Out, id: &ResourceId, object: Option<&ObjectKey>, lossless: bool) {
         let Some(open) = self.gaps.open.remove(&(id.clone(), object.cloned())) else { return };
-        let to = if lossless { open.from } else { self.order.next_t(out.now) };
+        let to = if lossless { open.from } else { self.order.next_t(out.at) };
         let detail = if lossless { "everything was received after all" } else { "" };
         let gap = Gap {
             resource: id.clone(),
@@ -87,7 +87,7 @@ impl State {
         cause: GapCause,
         detail: String,
     ) {
-        let to = self.order.next_t(out.now).max(from);
+        let to = self.order.next_t(out.at).max(from);
         let gap = Gap { resource: id.clone(), object, from, to: Some(to), cause, detail, opened: None };
         self.record(out, Change::Gap(gap), None);
     }

@@ -66,8 +66,12 @@ pub enum Failure {
 pub struct Rejected {
     /// Which, if that much could be read.
     pub key: Option<ObjectKey>,
+    /// Its uid, empty if that could not be read.
+    pub uid: String,
     /// Its resource version, if that could be read.
     pub rv: Option<Rv>,
+    /// Whether it came with the news of its deletion.
+    pub deleted: bool,
     /// Why; never content.
     pub reason: String,
 }
@@ -179,13 +183,40 @@ pub enum Action {
     Record(Record),
 }
 
+/// When something is put into the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// A time that only ever passes, also while the machine sleeps, whatever becomes of the wall clock: for waiting.
+    pub steady: Timestamp,
+    /// The wall clock, which somebody may set: for records and proof.
+    pub wall: Timestamp,
+    /// When the input arrived, by the wall clock.
+    pub arrived: Timestamp,
+}
+
+impl From<Timestamp> for Moment {
+    /// All three at once.
+    fn from(now: Timestamp) -> Self {
+        Self { steady: now, wall: now, arrived: now }
+    }
+}
+
 /// The output of one step, as it grows.
 pub(super) struct Out {
+    /// [`Moment::steady`].
     pub(super) now: Timestamp,
+    /// [`Moment::wall`].
+    pub(super) wall: Timestamp,
+    /// [`Moment::arrived`].
+    pub(super) at: Timestamp,
     pub(super) actions: Vec<Action>,
 }
 
 impl Out {
+    pub(super) fn new(moment: Moment) -> Self {
+        Self { now: moment.steady, wall: moment.wall, at: moment.arrived, actions: Vec::new() }
+    }
+
     pub(super) fn act(&mut self, action: Action) {
         self.actions.push(action);
     }

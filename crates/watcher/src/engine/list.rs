@@ -19,7 +19,8 @@ const MAX_WALKS: usize = 5_000;
 /// Walked-back versions of one resource are held in memory until they are sorted; more become a gap.
 const MAX_WALKED_BYTES: usize = 64 << 20;
 /// What a complete walk back cannot show.
-const UNSEEN: &str = "every version of what was there before or after was walked back; an object that was created and deleted in between would not be seen";
+const UNSEEN: &str = "every version of what was there before or after was walked back; an object that was created and \
+    deleted in between would not be seen";
 /// A list this old is too old to begin a watch at it without asking for the newest version again.
 const FRESH: std::time::Duration = std::time::Duration::from_secs(2);
 
@@ -135,7 +136,10 @@ impl State {
             match item.head() {
                 Ok(head) if self.chosen_object(id, &head.key, &item) => present.push((head, item)),
                 Ok(_) => {}
-                Err(error) => rejected.push(Rejected { key: None, rv: None, reason: error.to_string() }),
+                Err(error) => {
+                    let (uid, reason) = (String::new(), error.to_string());
+                    rejected.push(Rejected { key: None, uid, rv: None, deleted: false, reason });
+                }
             }
         }
         rejected.retain(|rejected| rejected.key.as_ref().is_none_or(|key| self.chosen(id, key)));
@@ -323,7 +327,7 @@ impl State {
         resource.live = true;
         resource.proven = resource.proven.max(Some(asked));
         resource.audit = super::audit::Audit::new(audit_at, asked);
-        if out.now.since(asked) > FRESH {
+        if out.wall.since(asked) > FRESH {
             self.begin(out, id);
         } else {
             self.open_watch(out, id, rv, asked);

@@ -37,7 +37,7 @@ use std::{collections::BTreeMap, time::Duration};
 use vmrewind_graph::Home;
 use vmrewind_model::{Change, ObjectKey, ResourceId, ResumeEntry, Timestamp};
 
-pub use io::{Action, AsOf, Choice, Event, Failure, Input, Listing, Probe, Rejected, ResourceSpec, Ticket};
+pub use io::{Action, AsOf, Choice, Event, Failure, Input, Listing, Moment, Probe, Rejected, ResourceSpec, Ticket};
 pub use status::{Counters, ResourceStatus, Status};
 pub use time::MAX_AHEAD;
 
@@ -124,9 +124,9 @@ pub struct State {
 }
 
 /// Takes one input and returns what to do. Records among the actions belong into one segment.
-pub fn step(state: &mut State, input: Input, now: Timestamp) -> Vec<Action> {
-    let mut out = Out { now, actions: Vec::new() };
-    match state.order.look(now) {
+pub fn step(state: &mut State, input: Input, moment: impl Into<Moment>) -> Vec<Action> {
+    let mut out = Out::new(moment.into());
+    match state.order.look(out.now, out.wall) {
         time::Pace::Steady => {}
         time::Pace::Paused => state.wake(&mut out),
         time::Pace::Distrusted => state.halt(&mut out, Duration::ZERO),

@@ -231,12 +231,12 @@ impl State {
 
     /// The record just written, as one that names objects.
     fn edge(&self, out: &Out, seq: Seq, rv: Rv) -> Edge {
-        Edge { seq, rv, era: self.order.era, t: self.order.present(out.now) }
+        Edge { seq, rv, era: self.order.era, t: self.order.last_t().unwrap_or(out.at) }
     }
 
     /// Puts a change into the order and hands it out.
     pub(super) fn record(&mut self, out: &mut Out, change: Change, lo: Option<Timestamp>) -> Seq {
-        let record = self.order.place(change, lo, out.now);
+        let record = self.order.place(change, lo, out.at);
         self.counters.count(&record);
         let seq = record.seq;
         if record.change.key().is_some() {
@@ -272,7 +272,7 @@ impl State {
 
     /// Records that a version cannot be recorded: a gap of one object, open until a later version can be.
     pub(super) fn unrecordable(&mut self, out: &mut Out, id: &ResourceId, key: Option<ObjectKey>, reason: String) {
-        let from = self.resources.get(id).map_or(out.now, super::resource::Resource::last_proven);
+        let from = self.resources.get(id).map_or(out.at, super::resource::Resource::last_proven);
         match key {
             Some(key) => self.open_gap(out, id, Some(key), from, GapCause::Unrecordable, reason),
             None => self.one_gap(out, id, None, from, GapCause::Unrecordable, reason),

@@ -17,7 +17,7 @@ use vmrewind_model::{ResourceId, Rv, Timestamp};
 
 use super::{
     State,
-    io::{Action, Failure, Out, Probe, Ticket},
+    io::{Action, Out, Probe, Ticket},
     resource::{Next, Phase, Watching},
 };
 
@@ -58,10 +58,9 @@ impl State {
                 .map(|opened| renewal_time(opened, watch.timeout))
                 .is_some_and(|at| now >= at && watch.renewed.is_none_or(|renewed| renewed < at));
             // While other things change, a bookmark that comes soon proves that nothing did here.
-            let unproven = watch.caught_up
-                && watch.timeout > proof.saturating_mul(2)
+            let unproven = watch.timeout > proof.saturating_mul(2)
                 && resource.proven < changed_at
-                && now.since(resource.last_proven()) > proof
+                && out.wall.since(resource.last_proven()) > proof
                 && watch.renewed.is_none_or(|renewed| now.since(renewed) > proof);
             if ends || unproven {
                 due.push(id.clone());
@@ -85,11 +84,11 @@ impl State {
         out.act(Action::Probe(id.clone(), ticket));
     }
 
-    /// The answer to [`Self::renew`].
-    pub(super) fn renewal_probed(&mut self, out: &mut Out, id: &ResourceId, result: Result<Probe, Failure>) {
+    /// The answer to [`Self::renew`]; none if that failed.
+    pub(super) fn renewal_probed(&mut self, out: &mut Out, id: &ResourceId, probe: Option<Probe>) {
         let Some(resource) = self.resources.get_mut(id) else { return };
         let Some((_, Next::Probing { floor, .. })) = resource.next.take() else { return };
-        let Ok(probe) = result else { return };
+        let Some(probe) = probe else { return };
         if self.compare_clock(out, probe.date) {
             return;
         }

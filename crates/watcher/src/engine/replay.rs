@@ -18,7 +18,7 @@ impl State {
     /// Takes over what one record says.
     pub fn replay(&mut self, record: &Record) {
         self.order.replay(record);
-        let mut out = Out { now: record.t, actions: Vec::new() };
+        let mut out = Out::new(record.t.into());
         match &record.change {
             Change::Object { key, rv, object, .. } => {
                 let value = object.value().unwrap_or_default();

@@ -1,5 +1,7 @@
 //! Each rule of capture as a test of the pure engine.
 
+mod clocks;
+mod ends;
 mod follow;
 mod histories;
 mod lists;

@@ -34,13 +34,24 @@ pub(super) struct Order {
     last_t: Option<Timestamp>,
     pub(super) era: Era,
     last_now: Option<Timestamp>,
+    last_wall: Option<Timestamp>,
+    /// What the API server's clock said last, and when that was heard.
+    server: Option<(Timestamp, Timestamp)>,
     /// Why times cannot be trusted.
     trouble: Option<String>,
 }
 
 impl Order {
     pub(super) fn new() -> Self {
-        Self { last_seq: Seq(0), last_t: None, era: Era(1), last_now: None, trouble: None }
+        Self {
+            last_seq: Seq(0),
+            last_t: None,
+            era: Era(1),
+            last_now: None,
+            last_wall: None,
+            server: None,
+            trouble: None,
+        }
     }
 
     /// Goes on after a record of the archive.
@@ -66,9 +77,10 @@ impl Order {
         self.last_t.map_or(now, |last| now.max(last.plus(Duration::from_micros(1))))
     }
 
-    /// Now, in the time of records: never before the newest of them.
-    pub(super) fn present(&self, now: Timestamp) -> Timestamp {
-        self.last_t.map_or(now, |last| now.max(last))
+    /// The instant `at` in the time of records, which runs ahead of the wall clock while that is behind the newest
+    /// record. What arrived at `at` proves nothing of what arrived later, however late it is looked at.
+    pub(super) fn present(&self, at: Timestamp, wall: Timestamp) -> Timestamp {
+        self.last_t.map_or(at, |last| at.plus(last.since(wall)))
     }
 
     pub(super) fn last_t(&self) -> Option<Timestamp> {
@@ -79,11 +91,19 @@ impl Order {
         self.last_seq
     }
 
-    /// Looks at the time of an input.
-    pub(super) fn look(&mut self, now: Timestamp) -> Pace {
+    /// Looks at the time of an input: `now` only ever passes, `wall` may be set.
+    pub(super) fn look(&mut self, now: Timestamp, wall: Timestamp) -> Pace {
         let pause = self.last_now.map_or(Duration::ZERO, |last| now.since(last));
-        self.last_now = Some(now);
-        if pause > MAX_STEP && self.trouble.is_none() {
+        let jump = self.last_wall.map_or(Duration::ZERO, |last| wall.since(last));
+        let ahead = self.server.map_or(Duration::ZERO, |(date, heard)| wall.since(date.plus(now.since(heard))));
+        let before = self.last_wall.replace(wall);
+        self.last_now = self.last_now.max(Some(now));
+        let fresh = self.trouble.is_none();
+        if fresh && before.is_some_and(|before| wall < before) {
+            // The clock was set back. Proof may have been claimed up to the last look, so that records go on after it.
+            self.last_t = self.last_t.max(before);
+        }
+        if fresh && (pause > MAX_STEP || jump > MAX_STEP || ahead > MAX_AHEAD) {
             self.trouble =
                 Some("the clock jumped or the process stood still; waiting for the API server's time".into());
             return Pace::Distrusted;
@@ -92,13 +112,14 @@ impl Order {
     }
 
     /// Compares with the API server's clock; true if from now on times are not trusted.
-    pub(super) fn compare(&mut self, date: Timestamp, now: Timestamp) -> bool {
-        let ahead = self.next_t(now).since(date);
+    pub(super) fn compare(&mut self, date: Timestamp, now: Timestamp, wall: Timestamp) -> bool {
+        self.server = Some((date, now));
+        let ahead = self.next_t(wall).since(date);
         if ahead <= MAX_AHEAD {
             self.trouble = None;
             return false;
         }
-        let whose = if now.since(date) > MAX_AHEAD { "this machine's clock" } else { "the newest record's time" };
+        let whose = if wall.since(date) > MAX_AHEAD { "this machine's clock" } else { "the newest record's time" };
         let fresh = self.trouble.is_none();
         self.trouble = Some(format!("{whose} is {} s ahead of the API server's", ahead.as_secs()));
         fresh

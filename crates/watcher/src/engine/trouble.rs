@@ -59,7 +59,7 @@ impl State {
     /// Compares clocks; true if times cannot be trusted, and then everything waits.
     pub(super) fn compare_clock(&mut self, out: &mut Out, date: Option<Timestamp>) -> bool {
         if let Some(date) = date {
-            self.order.compare(date, out.now);
+            self.order.compare(date, out.now, out.wall);
         }
         if self.order.trouble().is_none() {
             return false;
@@ -134,7 +134,7 @@ impl State {
                 _ => {}
             }
             let limit = self.rules.watch_timeout.saturating_mul(3) + grace;
-            if resource.live && now.since(resource.last_proven()) > limit {
+            if resource.live && out.wall.since(resource.last_proven()) > limit {
                 resource.live = false;
             }
             for (key, departure) in &resource.departures {

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use vmrewind_model::{GapCause, Head, RawObject, ResourceId, Rv, Timestamp};
+use vmrewind_model::{GapCause, Head, ObjectKey, RawObject, ResourceId, Rv, Timestamp};
 
 use super::{
     State,
@@ -30,7 +30,7 @@ impl State {
     pub(super) fn probed(&mut self, out: &mut Out, id: &ResourceId, ticket: Ticket, result: Result<Probe, Failure>) {
         let Some(resource) = self.resources.get(id) else { return };
         if resource.next.as_ref().is_some_and(|(next, _)| *next == ticket) {
-            return self.renewal_probed(out, id, result);
+            return self.renewal_probed(out, id, result.ok());
         }
         if resource.ticket != ticket || !matches!(resource.phase, Phase::Probing { .. }) {
             return;
@@ -128,7 +128,7 @@ impl State {
 
     /// A watch delivered everything up to `rv`.
     fn pass(&mut self, out: &mut Out, id: &ResourceId, ticket: Ticket, rv: Rv) {
-        let now = self.order.present(out.now);
+        let now = self.order.present(out.at, out.wall);
         let Some(resource) = self.resources.get_mut(id) else { return };
         let before = resource.caught_up();
         resource.passed(ticket, rv, now);
@@ -168,7 +168,7 @@ impl State {
         match (event, head) {
             (Event::Added(object), Some(head)) => self.changed(out, id, head, object, How::Added),
             (Event::Modified(object), Some(head)) => self.changed(out, id, head, object, How::Modified),
-            (Event::Deleted(object), Some(head)) => self.gone(out, id, head, object),
+            (Event::Deleted(object), Some(head)) => self.gone(out, id, (head.key, head.uid, head.rv), Some(object)),
             (Event::Rejected(rejected), _) => self.rejected(out, id, rejected),
             (Event::Bookmark(rv), _) => return self.pass(out, id, ticket, rv),
             (Event::Added(_) | Event::Modified(_) | Event::Deleted(_), None) => {}
@@ -179,9 +179,16 @@ impl State {
     }
 
     fn rejected(&mut self, out: &mut Out, id: &ResourceId, rejected: Rejected) {
-        let Rejected { key, reason, .. } = rejected;
-        if key.as_ref().is_none_or(|key| self.chosen(id, key)) {
-            self.unrecordable(out, id, key, reason);
+        let Rejected { key, uid, rv, deleted, reason } = rejected;
+        let Some(key) = key else { return self.unrecordable(out, id, None, reason) };
+        match rv {
+            Some(rv) if deleted && !uid.is_empty() => self.gone(out, id, (key, uid, rv), None),
+            None if deleted && self.objects.live.get(&key).is_some_and(|known| *known.uid == *uid) => {
+                let rv = self.objects.live.get(&key).map_or(Rv(0), |known| known.rv);
+                self.missed(out, id, &key, rv, None);
+            }
+            _ if self.chosen(id, &key) => self.unrecordable(out, id, Some(key), reason),
+            _ => {}
         }
     }
 
@@ -201,29 +208,41 @@ impl State {
         }
     }
 
-    fn gone(&mut self, out: &mut Out, id: &ResourceId, head: Head, object: RawObject) {
+    /// An object was deleted, or left the selector. Its last state is lacking if it cannot be recorded.
+    fn gone(
+        &mut self,
+        out: &mut Out,
+        id: &ResourceId,
+        (key, uid, rv): (ObjectKey, String, Rv),
+        object: Option<RawObject>,
+    ) {
         let Some(resource) = self.resources.get(id) else { return };
-        let (key, rv) = (head.key, head.rv);
         let selector = resource.spec.selector.is_some();
         let by_name = resource.spec.choice == Choice::ByName;
+        let filtered = resource.spec.filtered;
         let lo = resource.lo_of(Some(rv));
         // By name, the end of what was never recorded is not recorded: a GET will find what there is. But an answer from
         // before the end says nothing any more.
-        let unseen = by_name && !self.objects.live.contains_key(&key);
+        let known = self.objects.live.contains_key(&key);
+        let unseen = by_name && !known;
         if key.is("apiextensions.k8s.io", "CustomResourceDefinition") {
             out.act(Action::Discover);
         }
         if unseen && self.follow.tracks(&key) && !self.is_old(&key, rv) {
             self.entomb(out, &key, rv);
         }
-        if self.chosen_object(id, &key, &object) && !unseen && !self.is_old(&key, rv) {
-            if selector {
-                let object = Some(object);
-                let departure = Departure { uid: head.uid, rv, object, lo, ticket: None, retry: out.now };
-                self.depart(out, id, key, departure);
-            } else {
-                self.delete(out, id, End { key: &key, uid: &head.uid, rv: Some(rv), object: Some(object), lo });
-            }
+        let chosen = match &object {
+            Some(object) => self.chosen_object(id, &key, object),
+            None => self.chosen(id, &key) && (!filtered || known),
+        };
+        if !chosen || unseen || self.is_old(&key, rv) {
+            return;
+        }
+        if selector {
+            let departure = Departure { uid, rv, object, lo, ticket: None, retry: out.now };
+            self.depart(out, id, key, departure);
+        } else {
+            self.delete(out, id, End { key: &key, uid: &uid, rv: Some(rv), object, lo });
         }
     }
 

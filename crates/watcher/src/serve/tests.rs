@@ -10,7 +10,8 @@ use crate::engine::{ResourceStatus, Status};
 
 fn shared(report: Report) -> State<Shared> {
     let (_, reports) = watch::channel(report);
-    State(Shared { reports, clock: Arc::new(|| Timestamp::MIN.plus(Duration::from_secs(100))) })
+    let clock: Clock = Arc::new(|| Timestamp::MIN.plus(Duration::from_secs(100)));
+    State(Shared { reports, steady: clock.clone(), clock })
 }
 
 fn report(state: ProofState, detail: &str) -> Report {

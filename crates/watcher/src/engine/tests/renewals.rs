@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::json;
 use vmrewind_model::{ProofState, ResourceId, Rv};
 
-use super::rig::{POD, Rig, SECRET, VM, key, rules};
-use crate::engine::{Action, Event, Failure, Input, Rejected, Rules};
+use super::rig::{POD, Rig, SECRET, VM, rejected, rules};
+use crate::engine::{Action, Event, Failure, Input, Rules};
 
 fn asks(rig: &Rig, id: &ResourceId) -> bool {
     rig.asked.iter().any(|asked| matches!(asked, Action::Probe(of, _) if of == id))
@@ -238,10 +238,7 @@ fn an_object_that_left_the_selector_is_asked_for_once() {
 fn a_version_that_cannot_be_recorded_is_one_gap_although_both_deliver_it() {
     let (mut rig, id) = renewed(VM);
     let (old, new) = (rig.watches_of(&id)[0], rig.watches_of(&id)[1]);
-    let rejected = || {
-        let key = Some(key("VirtualMachine", "a"));
-        Event::Rejected(Rejected { key, rv: Some(Rv(101)), reason: "too deep".into() })
-    };
+    let rejected = || Event::Rejected(rejected("a", "u1", Some(101), false));
     rig.server.rv = 101;
     rig.input(Input::Watched(id.clone(), old, rejected()));
     rig.watches.get_mut(&old).expect("open").cursor = 101;

@@ -11,7 +11,7 @@ use vmrewind_model::{Change, ObjectKey, Record, ResourceId, ResumeEntry, Rv, Tim
 
 use super::server::{Server, kind_of};
 use crate::engine::{
-    Action, Choice, Edges, Event, Failure, Input, Listing, Probe, ResourceSpec, Rules, State, Ticket, step,
+    Action, Choice, Edges, Event, Failure, Input, Listing, Probe, Rejected, ResourceSpec, Rules, State, Ticket, step,
 };
 
 pub(super) const VM: &str = "virtualmachines";
@@ -79,6 +79,12 @@ pub(super) fn specs() -> Vec<ResourceSpec> {
 
 pub(super) fn key(kind: &str, name: &str) -> ObjectKey {
     ObjectKey::new(if kind == "VirtualMachine" { "kubevirt.io" } else { "" }, kind, "n", name)
+}
+
+/// A version of a machine that cannot be recorded.
+pub(super) fn rejected(name: &str, uid: &str, rv: Option<u64>, deleted: bool) -> Rejected {
+    let (key, reason) = (Some(key("VirtualMachine", name)), "too deep".into());
+    Rejected { key, uid: uid.into(), rv: rv.map(Rv), deleted, reason }
 }
 
 /// A watch as the server sees it.
