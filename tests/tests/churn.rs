@@ -54,8 +54,9 @@ fn machine(index: usize, chance: &mut Chance) -> Machine {
 
 async fn suffer(bench: &Bench, machine: &Machine, fate: Fate, turn: usize) -> anyhow::Result<()> {
     let target = vm(machine.namespace, &machine.name);
-    if bench.get(&target).await?.is_none() {
-        return Ok(()); // an earlier fate took it
+    let there = bench.get(&target).await?;
+    if there.is_none_or(|there| !there["metadata"]["deletionTimestamp"].is_null()) {
+        return Ok(()); // an earlier fate took it, or is about to
     }
     match fate {
         Fate::Labelled => bench.patch(&target, &json!({"metadata": {"labels": {"turn": turn.to_string()}}})).await?,
