@@ -39,7 +39,7 @@ FIRST_TIME, LAST_TIME = 946684800000000, 7258118400000000  # F introduction
 FOOTER_SIZE, PUBLIC_HEAD = 384, 48
 FENCE, COMPLETE, HAS_GAP, HAS_LO, HAS_FROM = 4, 8, 16, 32, 64  # F 4, flags
 CUT = b',"obj":'
-CAUSES = {"expired", "denied", "removed", "stalled", "storage-rollback", "unrecordable", "overflow", "clock", "correction", "unseen"}
+CAUSES = {"expired", "denied", "removed", "stalled", "storage-rollback", "unrecordable", "overflow", "clock", "correction", "unseen", "damage"}
 STATES = {"live", "late", "relisting", "stalled", "denied", "removed"}
 # F 6, per op: whether it has "obj", and whether it has "rv" ("maybe": both may be missing, never both there).
 OPS = {"A": (True, False), "M": (True, False), "D": ("maybe", "maybe"), "S": (True, False), "X": (False, False),
@@ -48,6 +48,7 @@ UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}
 DECIMAL = re.compile(r"(?:0|[1-9][0-9]{0,19})\Z")
 RFC3339 = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:[Zz]|([+-])([01]\d|2[0-3]):([0-5]\d))\Z", re.ASCII)
 LEFTOVER = re.compile(r"#[0-9]+\Z")
+NIL = "00000000-0000-0000-0000-000000000000"
 ZERO32, ZERO64 = bytes(32), bytes(64)
 
 
@@ -57,6 +58,10 @@ class Problem(Exception):
     def __init__(self, code: str, sentence: str, offset: Optional[int] = None, slot: Optional[int] = None):
         super().__init__(sentence)
         self.code, self.sentence, self.offset, self.slot = code, sentence, offset, slot
+        self.after: Optional[int] = None  # O 4.2, Damage: the last instant up to which it hides nothing; None if that is not known
+
+    def touches(self, time: int) -> bool:
+        return self.after is None or self.after < time
 
     def __str__(self) -> str:
         where = "-" if self.slot is None else str(self.slot)
@@ -87,9 +92,13 @@ def bounded_integer(token: str) -> Any:
     return int(token) if len(token) <= 20 else float(token)
 
 
+class NumberText(str):
+    """A number of an object as it is written: text, but not a string of the object."""
+
+
 STRICT = json.JSONDecoder(parse_constant=refuse_constant, parse_int=bounded_integer, object_pairs_hook=unique_members)
 PLAIN = json.JSONDecoder(parse_constant=refuse_constant, parse_int=bounded_integer)
-NUMBERS_AS_TEXT = json.JSONDecoder(parse_constant=refuse_constant, parse_int=str, parse_float=str)
+NUMBERS_AS_TEXT = json.JSONDecoder(parse_constant=refuse_constant, parse_int=NumberText, parse_float=NumberText)
 COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 SORTED = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True)
 
@@ -109,9 +118,17 @@ def is_integer(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+def is_unsigned(value: Any) -> bool:
+    return is_integer(value) and 0 <= value < 1 << 64
+
+
+def is_signed(value: Any) -> bool:
+    return is_integer(value) and -(1 << 63) <= value < 1 << 63
+
+
 def is_decimal(value: Any) -> bool:
     """A resource version (F 6): decimal, no sign, no leading zeros, below 2^64."""
-    return isinstance(value, str) and DECIMAL.match(value) is not None and int(value) < 1 << 64
+    return type(value) is str and DECIMAL.match(value) is not None and int(value) < 1 << 64
 
 
 def is_time(value: Any) -> bool:
@@ -247,16 +264,16 @@ def read_identity(data: bytes) -> Dict[str, Any]:
     for member in ("archive", "cluster", "created", "hash", "encryption", "software"):
         if not isinstance(identity.get(member), str):
             raise Problem("E_IDENTITY", f"archive.json has no text {member}")
-    if UUID.match(identity["archive"]) is None:
-        raise Problem("E_IDENTITY", "archive is not a UUID in lower case")
+    if UUID.match(identity["archive"]) is None or identity["archive"] == NIL:
+        raise Problem("E_IDENTITY", "archive is not a UUID in lower case, or nil")
     if not identity["cluster"]:
         raise Problem("E_IDENTITY", "cluster is empty")
     try:
-        parse_time(identity["created"])
+        created = parse_time(identity["created"])
     except (ValueError, OverflowError) as error:
         raise Problem("E_IDENTITY", f"created: {one_line(error)}") from None
-    if identity["created"][-1] not in "Zz" and identity["created"][-6:] not in ("+00:00", "-00:00"):
-        raise Problem("E_IDENTITY", "created is not in UTC")
+    if identity["created"][-1] != "Z" or not is_time(created):
+        raise Problem("E_IDENTITY", "created is not in UTC, written with Z, or outside of the years")
     if features["read"]:
         raise Problem("E_FEATURE", f"feature {ascii(features['read'][0][:64])} is not known")
     for member, known in (("hash", "sha256"), ("encryption", "none")):
@@ -369,8 +386,8 @@ def decode_frame(frame: memoryview, content_size: int, offset: int) -> bytes:
         refuse("not a zstd frame")
     descriptor = frame[4]
     size_flag, single = descriptor >> 6, bool(descriptor & 0x20)
-    if descriptor & 0x08:
-        refuse("the reserved bit of the frame is set")
+    if descriptor & 0x18:
+        refuse("the reserved or the unused bit of the frame is set")
     if not descriptor & 0x04:
         refuse("the frame has no content checksum")
     if descriptor & 0x03:
@@ -389,7 +406,7 @@ def decode_frame(frame: memoryview, content_size: int, offset: int) -> bytes:
     if window > MAX_WINDOW:
         refuse("the window is larger than 8 MiB")
     if declared == 0:
-        refuse("the frame is empty")
+        raise Problem("E_TAR", "the frame holds no member", offset)
     try:
         content = DECOMPRESSOR.decompress(frame, max_output_size=content_size, allow_extra_data=False)
     except (zstandard.ZstdError, ValueError) as error:
@@ -520,7 +537,7 @@ def read_public(data: memoryview, footer: Footer) -> ResumeMap:
         demand(entry["state"] in STATES, "an entry has an unknown state")
         demand("rv" not in entry or is_decimal(entry["rv"]), "rv of an entry is not a resource version")
         demand("provenAt" not in entry or is_time(entry["provenAt"]), "provenAt of an entry is not a time")
-        era = entry.get("era", 1)
+        era = entry.get("era")
         demand(is_integer(era) and 1 <= era <= MAX_ERA, "era of an entry is out of range")
         key = (entry["group"], entry["resource"], entry.get("scope", ""))
         try:
@@ -581,6 +598,10 @@ def split_line(content: bytes, start: int, end: int) -> Line:
         raise Problem("E_LIMIT", "the head of a line is larger than 8 KiB")
     if end <= start or content[end - 1] != 0x7D:
         raise Problem("E_LINE", "a line does not end in }")
+    try:
+        content[start:end].decode("utf-8")
+    except UnicodeDecodeError:
+        raise Problem("E_LINE", "a line is not UTF-8") from None
     if cut < 0:
         head_bytes, obj = content[start:end], None
         closed = head_bytes
@@ -589,8 +610,8 @@ def split_line(content: bytes, start: int, end: int) -> Line:
             raise Problem("E_LIMIT", "an object is larger than 8 MiB")
         head_bytes, obj = content[start:cut], content[cut + len(CUT):end - 1]
         closed = head_bytes + b"}"
-        if not obj:
-            raise Problem("E_LINE", "obj is empty")
+        if obj[:1] != b"{" or obj[-1:] != b"}":
+            raise Problem("E_LINE", "obj is not an object")
     head = parse_object(closed, "E_LINE", "the head of a line", PLAIN)
     try:
         if COMPACT.encode(head).encode("utf-8", "surrogatepass") != closed:  # the usual line is what we would write ourselves
@@ -609,38 +630,42 @@ def check_line(line: Line) -> None:
             raise Problem(code, sentence)
 
     seq, t = head.get("seq"), head.get("t")  # type: Any, Any
-    demand(is_integer(seq) and 0 < seq <= MAX_NUMBER, "a line has no proper seq")
-    demand(is_integer(t), "a line has no proper t")
-    demand(isinstance(op, str) and len(op) == 1, "a line has no proper op")
+    demand(is_unsigned(seq) and is_signed(t), "a line has no proper seq or t")
+    demand(0 < seq <= MAX_NUMBER, "seq is out of range", "E_SEQ")
+    demand(is_time(t), "t is out of range", "E_TIME")
+    demand(isinstance(op, str) and len(op) == 1 and "A" <= op <= "Z", "a line has no proper op")
     demand("obj" not in head, "obj is not the last member of a line")
+    # What every line may have has its type in every line, also in one that is passed over.
+    k, era, lo = head.get("k"), head.get("era"), head.get("lo")  # type: Any, Any, Any
+    demand("k" not in head or (isinstance(k, list) and len(k) == 6 and all(isinstance(part, str) for part in k)), "k is not an array of 6 strings")
+    demand("era" not in head or (is_integer(era) and 1 < era <= MAX_ERA), "era is not a number from 2")
+    demand("lo" not in head or is_signed(lo), "lo is not a number")
+    demand("lo" not in head or (is_time(lo) and lo < t), "lo is not a time before t", "E_TIME")
+    demand("i" not in head or (is_integer(head["i"]) and head["i"] == 1), "i is not 1")
+    demand("from" not in head or is_unsigned(head["from"]), "from is not a number")
+    demand("from" not in head or 1 <= head["from"] < seq, "from is not an earlier seq", "E_SEQ")
+    demand("rv" not in head or is_decimal(head["rv"]), "rv is not a resource version")
+    demand("reason" not in head or isinstance(head["reason"], str), "reason is not text")
+    demand("skip" not in head or (is_integer(head["skip"]) and head["skip"] == 1), "skip is not 1")
+    if "gap" in head:
+        check_gap(head["gap"], seq)
     if op not in OPS:
-        demand(head.get("skip") == 1 and is_integer(head["skip"]), f"op {ascii(op)} is not known", "E_OP")
+        demand("skip" in head, f"op {ascii(op)} is not known", "E_OP")
         return
     wants_obj, wants_rv = OPS[op]
     has_obj, has_rv = line.obj is not None, "rv" in head
     demand(wants_obj in ("maybe", has_obj), f"op {op} {'must not have' if has_obj else 'needs'} obj")
     demand(wants_rv in ("maybe", has_rv) and not (has_rv and has_obj), f"op {op} {'must not have' if has_rv else 'needs'} rv")
-    demand(not has_rv or is_decimal(head["rv"]), "rv is not a resource version")
     demand(("k" in head) == (op not in "GH"), f"op {op} {'must not have' if 'k' in head else 'needs'} k")
     if "k" in head:
-        k = head["k"]
-        demand(isinstance(k, list) and len(k) == 6 and all(isinstance(part, str) for part in k), "k is not an array of 6 strings")
+        demand(bool(k[2]) and bool(k[4]), "a key lacks name or kind")
         demand(sum(utf8_size(part) for part in k) <= MAX_TEXT, "a key is larger than 1 KiB", "E_LIMIT")
         demand(op != "N" or k[5] == "", "op N has a uid")
-    demand("era" not in head or (is_integer(head["era"]) and 1 < head["era"] <= MAX_ERA), "era is not a number from 2")
-    if "lo" in head:
-        demand(is_integer(head["lo"]) and head["lo"] < t, "lo is not a time before t")
-        demand(is_time(head["lo"]), "lo is out of range", "E_TIME")
-    demand("i" not in head or (op == "D" and is_integer(head["i"]) and head["i"] == 1), "i is not 1, or not with D")
-    demand("from" not in head or (op in "AMSN" and is_integer(head["from"]) and 1 <= head["from"] < seq),
-           "from is not an earlier seq, or not with A, M, S or N")
+    demand("i" not in head or op == "D", "i, but not with D")
+    demand("from" not in head or op in "AMSN", "from, but not with A, M, S or N")
     demand(("reason" in head) == (op in "XW"), f"op {op} {'must not have' if 'reason' in head else 'needs'} reason")
-    if "reason" in head:
-        demand(isinstance(head["reason"], str), "reason is not text")
-        demand(utf8_size(head["reason"]) <= MAX_TEXT, "reason is larger than 1 KiB", "E_LIMIT")
+    demand(utf8_size(head.get("reason", "")) <= MAX_TEXT, "reason is larger than 1 KiB", "E_LIMIT")
     demand(("gap" in head) == (op == "G"), f"op {op} {'must not have' if 'gap' in head else 'needs'} gap")
-    if op == "G":
-        check_gap(head["gap"], seq)
 
 
 def check_gap(gap: Any, seq: int) -> None:
@@ -659,7 +684,7 @@ def check_gap(gap: Any, seq: int) -> None:
                "object of a gap is not namespace, name, group and kind")
     demand(isinstance(gap.get("cause"), str) and gap["cause"] in CAUSES, "the cause of a gap is not known")
     demand(is_integer(gap.get("from")) and is_integer(gap.get("to", 0)), "a gap has no proper from or to")
-    demand(is_time(gap["from"]) and is_time(gap.get("to", gap["from"])), "a time of a gap is out of range", "E_TIME")
+    demand(is_time(gap["from"]) and is_time(gap.get("to", gap["from"])), "a time of a gap is out of range")
     demand(gap["from"] <= gap.get("to", gap["from"]), "a gap ends before it begins")
     if "opened" in gap:
         demand("to" in gap and is_integer(gap["opened"]) and 1 <= gap["opened"] < seq, "opened of a gap is not an earlier seq of a gap that closes")
@@ -712,9 +737,11 @@ def check_object(line: Line) -> Optional[str]:
     if not is_decimal(version):
         raise Problem("E_OBJECT", f"seq {seq}: the object has no proper resource version")
     _, namespace, name, group, kind, uid = line.head["k"]
-    api = obj.get("apiVersion", "")
-    api = (api.partition("/")[0] if "/" in api else "") if isinstance(api, str) else None
-    found = (metadata.get("namespace", ""), metadata.get("name", ""), api, obj.get("kind", ""), metadata.get("uid", ""))
+    api = obj.get("apiVersion")
+    found = (metadata.get("namespace", ""), metadata.get("name"), api, obj.get("kind"), metadata.get("uid", ""))
+    if not all(type(part) is str for part in found):
+        raise Problem("E_OBJECT", f"seq {seq}: apiVersion, kind, name, namespace or uid is missing or no text")
+    found = (*found[:2], api.partition("/")[0] if "/" in api else "", *found[3:])
     for member, inside, outside in zip(("namespace", "name", "group", "kind", "uid"), found, (namespace, name, group, kind, uid)):
         if inside != outside:
             raise Problem("E_KEY", f"seq {seq}: {member} of the key differs from that of the object")
@@ -813,11 +840,15 @@ def read_parts(data: memoryview, footer: Footer, frames: List[Frame]) -> Tuple[L
                 raise Problem("E_TAR", f"member {ascii(name.decode())} is out of order or not known", frame.offset)
             if begin == end:
                 raise Problem("E_TAR", f"{name.decode()} is empty", frame.offset)
+            if at >= 10000:
+                raise Problem("E_TAR", "more than 10000 members", frame.offset)
             names.append(name)
             parts.append(Part(content, begin, end, number, frame.offset))
         members.append(count)
     if meta is None:
         raise Problem("E_TAR", "there is no meta.json", 0)
+    if names == [b"events-0000.jsonl"]:
+        raise Problem("E_TAR", "lines that were not cut are not in events.jsonl", parts[0].offset)
     check_meta(meta[0], footer, meta[1])
     return parts, members, digest.hexdigest()
 
@@ -879,20 +910,29 @@ def check_follows(footer: Footer, previous: Optional[Tuple[Footer, bytes]]) -> N
         before, digest = previous
         last_slot, epoch, nonce, seq, watermark = before.last_slot, before.epoch, before.nonce, before.last_seq, before.last_time
     fence = bool(footer.flags & FENCE)
+    anew = fence and previous is not None and footer.previous == ZERO32  # O 3.2: behind a segment that was damaged then
     if footer.first_slot != last_slot + 1:
         raise Problem("E_MISSING", f"slot {last_slot + 1} is not there")
-    if footer.previous != digest:
+    if footer.previous != digest and not anew:
         raise Problem("E_CHAIN", "it was not written after the segment that stands before it")
     if previous is None and not fence:
         raise Problem("E_EPOCH", "slot 1 is not a fence")
-    if fence and (footer.epoch != epoch + 1 or footer.nonce == nonce):
+    if fence and (footer.epoch <= epoch if anew else footer.epoch != epoch + 1) or fence and footer.nonce == nonce:
         raise Problem("E_EPOCH", f"a fence of epoch {footer.epoch} after epoch {epoch}, or with its nonce")
     if not fence and (footer.epoch != epoch or footer.nonce != nonce):
         raise Problem("E_EPOCH", f"epoch {footer.epoch} or its nonce is not that of the segment before ({epoch})")
-    if footer.first_seq != seq + 1:
+    if footer.first_seq <= seq if anew else footer.first_seq != seq + 1:
         raise Problem("E_SEQ", f"first seq is {footer.first_seq}, the segment before ends at {seq}")
     if footer.last_time < watermark if fence else footer.first_time <= watermark:
         raise Problem("E_TIME", "it begins before the watermark of the segment before")
+
+
+def readable_footer(data: bytes, archive: Optional[str], slot: int) -> Optional[Footer]:
+    """The footer of what may be damaged, if that much is intact."""
+    try:
+        return read_footer(data, len(data), archive, slot)
+    except Problem:
+        return None
 
 
 def salvage(data: bytes, slot: int) -> Optional[str]:
@@ -993,22 +1033,24 @@ class Archive:
         """O 3, O 4.2: the segments in order. At the first problem it stops; given a list, it puts the problem there, passes over
         the segment, and does not compare the next one with it."""
         previous: Optional[Tuple[Footer, bytes]] = None
-        expected, broken = 1, False
+        expected, broken, watermark = 1, False, None  # type: int, bool, Optional[int]
 
-        def found(problem: Problem) -> None:
+        def found(problem: Problem, own: Optional[Footer] = None) -> None:
+            problem.after = watermark if own is None else own.first_time - (0 if own.flags & FENCE else 1)
             if problems is None:
                 raise problem
             problems.append(problem)
 
-        for problem in self.problems:
+        for problem in self.problems if deep else ():  # files that are no segments hide none
             found(problem)
         for slot in self.slots:
             if slot != expected:
                 found(Problem("E_MISSING", f"slots {expected} to {slot - 1} are not there, but {slot} is", None, expected))
                 broken = True
-            expected, data = slot + 1, b""
+            expected, data, own = slot + 1, b"", None
             try:
                 data = self.load(slot)
+                own = readable_footer(data, self.uuid, slot)
                 segment = read_segment(data, self.uuid, slot)
                 if not broken:
                     check_follows(segment.footer, previous)
@@ -1019,8 +1061,10 @@ class Archive:
                 problem.slot, broken = slot, True
                 intact = salvage(data, slot) if problem.code == "E_BODY_HASH" else None
                 problem.sentence += f" ({intact})" if intact else ""
-                found(problem)
+                found(problem, own)
+                watermark = own.last_time if own else watermark
                 continue
+            watermark = segment.footer.last_time
             self.uuid = self.uuid or uuid_text(segment.footer.archive)
             previous, broken, data = (segment.footer, segment.sha256), False, b""
             yield segment
@@ -1283,7 +1327,7 @@ def state_at(archive: Archive, surroundings: Surroundings, problems: Optional[Li
     return objects
 
 
-def find_target(archive: Archive, at: str) -> Target:
+def find_target(archive: Archive, at: str, keep_going: bool) -> Target:
     """O 4.1: what `--at` means."""
     wanted = int(at[4:]) if re.match(r"seq:[0-9]{1,19}\Z", at) else None
     if at != "latest" and wanted is None:
@@ -1294,33 +1338,42 @@ def find_target(archive: Archive, at: str) -> Target:
     if not archive.slots:
         raise NoAnswer("the archive has no segments yet")
     if wanted is None:
-        footer = archive.footer(archive.slots[-1])
-        return Target(footer.last_time, footer.last_seq)
-    low, high = 0, len(archive.slots) - 1  # seqs grow with slots
-    while low < high:
-        middle = (low + high) // 2
-        if archive.footer(archive.slots[middle]).last_seq < wanted:
-            low = middle + 1
-        else:
-            high = middle
-    for line in archive.segment(archive.slots[low]).lines():
-        if line.head["seq"] == wanted:
-            return Target(line.head["t"], wanted)
-    raise NoAnswer(f"the archive has no record {wanted}")
+        for slot in reversed(archive.slots):
+            try:
+                footer = archive.footer(slot)
+            except Problem:
+                if keep_going:
+                    continue
+                raise
+            return Target(footer.last_time, footer.last_seq)
+        raise NoAnswer("no segment can be read")
+    for slot in archive.slots:
+        try:
+            footer = archive.footer(slot)
+        except Problem:
+            continue  # the others are tried, and if none has it, that is said
+        if footer.first_seq <= wanted <= footer.last_seq:
+            for line in archive.segment(slot).lines():
+                if line.head["seq"] == wanted:
+                    return Target(line.head["t"], wanted)
+    raise NoAnswer(f"the archive has no record {wanted}, or it is damaged")
 
 
 def dump(path: str, at: str, explain: bool, keep_going: bool) -> int:
     """O 4: three passes, none of which holds more than one segment: what surrounds T, the state at S, the objects themselves."""
     archive = Archive(path)
     archive.identity()
-    target = find_target(archive, at)
+    target = find_target(archive, at, keep_going)
     problems: List[Problem] = []
     around = Surroundings(target)
-    for segment in archive.segments(problems if keep_going else None):
+    for segment in archive.segments(problems):
         around.take(segment)
+    hiding = [problem for problem in problems if problem.touches(target.time)]
+    if hiding and not keep_going:
+        raise hiding[0]
     if around.seq == 0:
         raise NoAnswer("there is no answer: the archive has no record at or before that time")
-    objects = state_at(archive, around, [] if keep_going else None)
+    objects = state_at(archive, around, [])
     needed: Dict[int, Set[int]] = {}
     for applied in objects.values():
         if applied.state == "present":
@@ -1335,7 +1388,7 @@ def dump(path: str, at: str, explain: bool, keep_going: bool) -> int:
                 spool.seek(position)
                 sys.stdout.buffer.write(spool.read(size))
     report(around, objects, problems, explain)
-    return 7 if problems else 0
+    return 7 if hiding else 0
 
 
 def spool_objects(archive: Archive, slot: int, seqs: Set[int], spool: BinaryIO, places: Dict[int, Tuple[int, int]]) -> None:
@@ -1408,8 +1461,8 @@ def run_vector(directory: str, name: str) -> str:
             slot = int(headers["slot"])
             segment = read_segment(data, headers["archive"], slot)
             if "follows" in headers:
-                _, before = read_vector(os.path.join(directory, os.path.basename(headers["follows"])))
-                check_follows(segment.footer, (read_footer(before, len(before), None, slot - 1), hashlib.sha256(before).digest()))
+                other, before = read_vector(os.path.join(directory, os.path.basename(headers["follows"])))
+                check_follows(segment.footer, (read_footer(before, len(before), None, int(other["slot"])), hashlib.sha256(before).digest()))
             elif slot == 1:
                 check_follows(segment.footer, None)
             if deep or expect == "ok":

@@ -344,16 +344,16 @@ class Segments(unittest.TestCase):
         for line in good:
             self.assertEqual(code_of(one([line])), "ok", line)
         bad = [
-            ("E_OP", rec(1, "Z")), ("E_OP", rec(1, "Z", skip=True)), ("E_LINE", rec(1, "ZZ", skip=1)), ("E_LINE", rec(1, "A")), ("E_LINE", rec(1, "H", body=obj("vm"))),
+            ("E_OP", rec(1, "Z")), ("E_LINE", rec(1, "Z", skip=True)), ("E_LINE", rec(1, "ZZ", skip=1)), ("E_LINE", rec(1, "A")), ("E_LINE", rec(1, "H", body=obj("vm"))),
             ("E_LINE", rec(1, "W", reason="r")), ("E_LINE", rec(1, "W", rv="1")), ("E_LINE", rec(1, "D", rv="5", body=obj("vm"))), ("E_LINE", rec(1, "D", rv="05")),
             ("E_LINE", rec(1, "D", rv="18446744073709551616")), ("E_LINE", rec(1, "X")), ("E_LINE", rec(1, "H", reason="no")), ("E_LINE", rec(1, "H", k=["", "", "", "", "", ""])),
             ("E_LINE", rec(1, "D", k=["a"])), ("E_LINE", rec(1, "N", uid="u")), ("E_LINE", rec(1, "A", i=1, body=obj("vm"))), ("E_LINE", rec(1, "D", i=2)),
-            ("E_LINE", rec(1, "D", i=True)), ("E_LINE", rec(1, "D", era=0)), ("E_LINE", rec(1, "D", era=1 << 32)), ("E_LINE", rec(1, "D", lo=START + 1000)),
-            ("E_TIME", rec(1, "D", lo=7)), ("E_LINE", rec(1, "A", body=obj("vm"), from_=1)), ("E_LINE", rec(1, "D", from_=1)), ("E_LINE", rec(1, "H", gap=gap)),
+            ("E_LINE", rec(1, "D", i=True)), ("E_LINE", rec(1, "D", era=0)), ("E_LINE", rec(1, "D", era=1 << 32)), ("E_TIME", rec(1, "D", lo=START + 1000)),
+            ("E_TIME", rec(1, "D", lo=7)), ("E_SEQ", rec(1, "A", body=obj("vm"), from_=1)), ("E_SEQ", rec(1, "D", from_=1)), ("E_LINE", rec(1, "H", gap=gap)),
             ("E_LINE", rec(1, "G")), ("E_LINE", rec(1, "G", gap={**gap, "cause": "rain"})), ("E_LINE", rec(1, "G", gap={**gap, "to": START - 1})),
             ("E_LINE", rec(1, "G", gap={**gap, "opened": 1, "to": START})), ("E_LINE", rec(1, "G", gap={**gap, "object": {}})),
             ("E_LINE", rec(1, "X", reason=5)), ("E_LINE", rec(1, "G", gap=[])), ("E_LINE", rec(1, "G", gap={**gap, "group": 1})), ("E_LINE", rec(1, "H") + " "),
-            ("E_LINE", rec(1, "G", gap={**gap, "scope": 1})), ("E_LINE", rec(1, "G", gap={**gap, "from": "x"})), ("E_TIME", rec(1, "G", gap={**gap, "from": 5})),
+            ("E_LINE", rec(1, "G", gap={**gap, "scope": 1})), ("E_LINE", rec(1, "G", gap={**gap, "from": "x"})), ("E_LINE", rec(1, "G", gap={**gap, "from": 5})),
             ("E_LINE", '{"obj":1,' + rec(1, "H")[1:]), ("E_SEQ", rec(2, "H")), ("E_LINE", rec(1, "H").replace('"op"', ' "op"')), ("E_LINE", rec(1, "H").replace('"seq":1', '"seq":1.0')),
             ("E_LINE", rec(1, "H").replace('"H"', '"\\u0048"')), ("E_LINE", rec(1, "H").replace('"H"', '"H","op":"H"')), ("E_LINE", rec(1, "H", x=0).replace("0}", "NaN}")),
             ("E_LINE", '{"obj":{}}'), ("E_LINE", "{}"), ("E_LINE", "[]"), ("E_LINE", ""), ("E_LINE", "}"), ("E_LINE", rec(1, "A", body="")),
@@ -370,12 +370,14 @@ class Segments(unittest.TestCase):
         for body in (obj("vm", extra=nest), obj("vm", extra=',"x":-0.0e+5,"y":"\\u0001\\n\x7f"'), obj("vm", rv="18446744073709551615")):
             self.assertEqual(code_of(one([rec(1, "A", body=body)])), "ok", body)
         cases = [
-            ("E_OBJECT", obj("vm", extra=',"x":' + "[" * 128 + "]" * 128)), ("E_OBJECT", "null"), ("E_OBJECT", "{}"), ("E_OBJECT", obj("vm", extra=',"a":1')),
+            ("E_OBJECT", obj("vm", extra=',"x":' + "[" * 128 + "]" * 128)), ("E_OBJECT", "{}"), ("E_OBJECT", obj("vm", extra=',"a":1')),
             ("E_OBJECT", obj("vm", extra=',"x":1,"x":2')), ("E_OBJECT", obj("vm", extra=', "x":1')), ("E_OBJECT", obj("vm", extra=',"x":"\\u00e9"')),
             ("E_OBJECT", obj("vm", extra=',"x":"\\u000A"')), ("E_OBJECT", obj("vm", extra=',"x":"\\/"')), ("E_OBJECT", obj("vm", extra=',"x":01')),
-            ("E_OBJECT", obj("vm", extra=',"x":"\ud800"')), ("E_OBJECT", obj("vm") + "{}"), ("E_OBJECT", obj("vm", rv="1a")), ("E_OBJECT", obj("vm", rv="")),
+            ("E_OBJECT", obj("vm") + "{}"), ("E_OBJECT", obj("vm", rv="1a")), ("E_OBJECT", obj("vm").replace('"1"', "1")), ("E_OBJECT", obj("vm", rv="")),
             ("E_KEY", obj("other")), ("E_KEY", obj("vm", uid="u9")), ("E_KEY", obj("vm").replace("kubevirt.io/v1", "v1")), ("E_KEY", obj("vm").replace("Machine", "M")),
-            ("E_KEY", obj("vm").replace('"ns"', "5"))]
+            ("E_OBJECT", obj("vm").replace('"namespace":"ns"', '"namespace":5')), ("E_OBJECT", obj("vm").replace('"kind"', '"kine"'))]
+        for body in ("null", "[]", obj("vm", extra=',"x":"\ud800"')):
+            self.assertEqual(code_of(one([rec(1, "A", body=body)]), deep=False), "E_LINE", body)
         for expected, body in cases:
             data = one([rec(1, "A", body=body)])
             self.assertEqual(code_of(data, deep=False), "ok", body[:300])
@@ -604,6 +606,20 @@ class Archives(unittest.TestCase):
             self.assertIn("problem: E_BODY_HASH 2", err)
             self.assertIn('"seq":6', out)
 
+    def test_an_instant_before_the_damage_is_answered_and_the_damage_is_named_beside_it(self) -> None:
+        segments = history()
+        write_archive(self.path, segments)
+        before = run("dump", self.path, "--at", "seq:4")
+        self.assertEqual(before[0], 0)
+        for damaged in (b"", segments[4][:-1], segments[4][:9] + b"!" + segments[4][10:]):
+            with open(self.slot(4), "wb") as file:
+                file.write(damaged)
+            code, out, err = run("dump", self.path, "--at", "seq:4")
+            self.assertEqual((code, out), before[:2])
+            self.assertRegex(err, r"problem: E_\w+ 4 ")
+            self.assertEqual(run("dump", self.path, "--at", "latest")[0], 7)
+            self.assertEqual(run("dump", self.path, "--at", "latest", "--keep-going")[0], 7)
+
     def test_missing_foreign_and_misnamed_segments_are_found(self) -> None:
         segments = history()
         cases = [({s: d for s, d in segments.items() if s != 3}, "E_MISSING 3"), ({s: d for s, d in segments.items() if s != 1}, "E_MISSING 1"),
@@ -624,7 +640,7 @@ class Archives(unittest.TestCase):
 
     def test_log_names_an_object_without_resource_version_and_goes_on(self) -> None:
         maker = Maker()
-        write_archive(self.path, {1: maker.segment([]), 2: maker.segment([rec(1, "A", body='{"metadata":{}}'), rec(2, "A", body="[]"), rec(3, "H")])})
+        write_archive(self.path, {1: maker.segment([]), 2: maker.segment([rec(1, "A", body='{"metadata":{}}'), rec(2, "A", body="{}"), rec(3, "H")])})
         code, out, err = run("log", self.path)
         self.assertEqual((code, out.count("\n"), err.count("problem: E_OBJECT 2 -: ")), (7, 3, 2))
 

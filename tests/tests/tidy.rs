@@ -228,3 +228,55 @@ fn changelog_fragments_say_what_kind_of_change_they_are() {
     }
     assert!(fragments > 0);
 }
+
+/// The code that decides which bytes an archive has, without comments and tests, as one digest.
+fn format_code() -> String {
+    let src = root().join("crates/archive/src");
+    let mut files = rust_files(&src.join("format"));
+    files.push(src.join("identity.rs"));
+    let mut code = String::new();
+    for file in files.iter().filter(|file| !is_test_code(file)) {
+        let name = file.strip_prefix(&src).expect("below the sources").display();
+        code.push_str(&format!("// {name}\n"));
+        let text = fs::read_to_string(file).expect("readable");
+        for line in text.lines().map(str::trim).take_while(|line| *line != "#[cfg(test)]") {
+            if !line.is_empty() && !line.starts_with("//") {
+                code.push_str(line);
+                code.push('\n');
+            }
+        }
+    }
+    vmrewind_model::Digest::of(code.as_bytes()).hex()
+}
+
+/// The specification with its vectors, as one digest.
+fn specification() -> String {
+    let spec = root().join("spec");
+    let vectors = fs::read_dir(spec.join("vectors")).expect("vectors").flatten().map(|entry| entry.path());
+    let mut files: Vec<PathBuf> = vectors.chain([spec.join("format.md"), spec.join("ordering.md")]).collect();
+    files.sort();
+    let read = |file: &PathBuf| fs::read(file).expect("readable");
+    let text: Vec<u8> = files.iter().flat_map(|file| read(file)).collect();
+    vmrewind_model::Digest::of(&text).hex()
+}
+
+#[test]
+fn the_format_does_not_change_without_its_specification() {
+    let pin = root().join("spec/format.sha256");
+    let pinned = fs::read_to_string(&pin).unwrap_or_default();
+    let (code, spec) = (format_code(), specification());
+    let has = |name: &str, digest: &str| pinned.lines().any(|line| line == format!("{digest}  {name}"));
+    if has("code", &code) {
+        return;
+    }
+    match std::env::var("VMREWIND_UPDATE_FORMAT").as_deref() {
+        Ok("no-byte-changed") => {}
+        Ok(_) => assert!(!has("specification", &spec), "the code of the format changed, but spec/ is as it was"),
+        Err(_) => panic!(
+            "the code of the format changed (crates/archive/src/format or identity.rs). If that changes what is written or what is \
+             refused, change spec/ and its vectors, then run\n  VMREWIND_UPDATE_FORMAT=1 cargo test -p vmrewind-tests --test tidy\n\
+             If not one byte and not one code is different, the value is no-byte-changed instead of 1."
+        ),
+    }
+    fs::write(&pin, format!("{code}  code\n{spec}  specification\n")).expect("written");
+}

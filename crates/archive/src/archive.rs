@@ -14,7 +14,7 @@ use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use vmrewind_model::{Record, RecordKey, Seq};
 
 use crate::{
-    ArchiveError, At, Cpu, Head, Identity, Progress, Segment, SeqRange, State, Store, Timeline,
+    ArchiveError, At, Cpu, Damage, Head, Identity, Part, Progress, Segment, SeqRange, State, Store, Timeline,
     format::{limits, line::Line},
     head, paths, read, state, timeline,
 };
@@ -27,6 +27,8 @@ pub struct Archive {
     pub(crate) cpu: Cpu,
     /// A slot that is known to be taken, where the search for the newest one starts.
     known: Arc<AtomicU64>,
+    /// Whether reads pass over damaged segments.
+    pub(crate) passing: bool,
 }
 
 impl Archive {
@@ -44,13 +46,21 @@ impl Archive {
             let what = "it has manifests: history may have moved out of the log".into();
             return Err(ArchiveError::Unsupported { place, what });
         }
-        Ok(Self { store, identity, cpu: Cpu::default(), known: Arc::default() })
+        Ok(Self { store, identity, cpu: Cpu::default(), known: Arc::default(), passing: false })
     }
 
     /// Sets where segments are decoded; tokio's blocking threads by default.
     #[must_use]
     pub fn with_cpu(mut self, cpu: Cpu) -> Self {
         self.cpu = cpu;
+        self
+    }
+
+    /// Lets reads pass over damaged segments, except for what is left of them. What they passed over they tell:
+    /// [`State::damage`], [`Told::Damage`], [`Timeline::damage`].
+    #[must_use]
+    pub fn passing_over_damage(mut self) -> Self {
+        self.passing = true;
         self
     }
 
@@ -80,9 +90,43 @@ impl Archive {
         }
     }
 
+    /// As [`Self::head`], but if the newest segment is damaged or segments before it are missing, says what is known of
+    /// the end of the log, or else what it cannot exceed. A fence behind it names no predecessor.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn head_behind_damage(&self) -> Result<Head, ArchiveError> {
+        let slot = self.extent().await?;
+        if slot == 0 {
+            return Ok(Head::EMPTY);
+        }
+        let left = match read::part(self, slot).await? {
+            Part::Whole(segment) => return Ok(segment.summary.head(segment.digest)),
+            Part::Damaged(_, left) => left,
+        };
+        if left.is_some() {
+            return Ok(head::behind_damage(slot, left.as_ref().map(|left| &left.summary), None));
+        }
+        for before in (1..slot).rev() {
+            let summary = match read::part(self, before).await? {
+                Part::Whole(segment) | Part::Damaged(_, Some(segment)) => segment.summary,
+                Part::Damaged(_, None) => continue,
+            };
+            return Ok(head::behind_damage(slot, None, Some(&summary)));
+        }
+        Ok(head::behind_damage(slot, None, None))
+    }
+
     /// Finds the newest slot; 0 if there is none.
-    pub(crate) async fn newest(&self) -> Result<u64, ArchiveError> {
+    async fn newest(&self) -> Result<u64, ArchiveError> {
         let newest = head::find(&self.store, self.known.load(Ordering::Relaxed)).await?;
+        self.known.fetch_max(newest, Ordering::Relaxed);
+        Ok(newest)
+    }
+
+    /// Finds the newest slot, also behind slots that are missing; 0 if there is none.
+    pub(crate) async fn extent(&self) -> Result<u64, ArchiveError> {
+        let newest = head::find_behind_holes(&self.store, self.known.load(Ordering::Relaxed)).await?;
         self.known.fetch_max(newest, Ordering::Relaxed);
         Ok(newest)
     }
@@ -93,14 +137,27 @@ impl Archive {
         &self,
         range: RangeInclusive<u64>,
     ) -> impl Stream<Item = Result<Segment, ArchiveError>> + Send + '_ {
-        stream::once(self.newest())
+        stream::once(self.extent())
             .map_ok(move |newest| read::chain(self.clone(), *range.start().max(&1)..=newest.min(*range.end())))
             .try_flatten()
     }
 
+    /// As [`Self::segments`], with what is left of damaged ones.
+    pub fn parts(&self, range: RangeInclusive<u64>) -> impl Stream<Item = Result<Part, ArchiveError>> + Send + '_ {
+        let parts = stream::once(self.extent())
+            .map_ok(move |newest| read::parts(self.clone(), *range.start().max(&1)..=newest.min(*range.end())))
+            .try_flatten();
+        parts.and_then(move |part| async move {
+            Ok(match part {
+                Part::Damaged(damage, left) => Part::Damaged(Box::new(read::surround(self, *damage).await?), left),
+                part @ Part::Whole(_) => part,
+            })
+        })
+    }
+
     /// Reads records in order. Ends after the first error.
     pub fn records(&self, range: SeqRange) -> impl Stream<Item = Result<Record, ArchiveError>> + Send + '_ {
-        self.selected(range, |_| true)
+        self.judged(self.selected(range, |_| true))
     }
 
     /// Reads the records of the keys that pass `filter`, and those that are about no single key (gaps and
@@ -110,41 +167,88 @@ impl Archive {
         filter: &'a (dyn Fn(&RecordKey) -> bool + Sync),
         range: SeqRange,
     ) -> impl Stream<Item = Result<Record, ArchiveError>> + Send + 'a {
+        self.judged(self.told(filter, range))
+    }
+
+    /// As [`Self::history`], but goes on behind damaged segments, which are told in their place, before what is left of
+    /// them. Ends after the first error; all are those of the store.
+    pub fn told<'a>(
+        &'a self,
+        filter: &'a (dyn Fn(&RecordKey) -> bool + Sync),
+        range: SeqRange,
+    ) -> impl Stream<Item = Result<Told, ArchiveError>> + Send + 'a {
         self.selected(range, move |line| line.head.key.as_ref().is_none_or(filter))
+    }
+
+    /// Takes damage for an error, unless it is to be passed over.
+    fn judged<'a>(
+        &'a self,
+        told: impl Stream<Item = Result<Told, ArchiveError>> + Send + 'a,
+    ) -> impl Stream<Item = Result<Record, ArchiveError>> + Send + 'a {
+        let judged = told.filter_map(move |told| async move {
+            match told {
+                Ok(Told::Record(record)) => Some(Ok(*record)),
+                Ok(Told::Damage(_)) if self.passing => None,
+                Ok(Told::Damage(damage)) => match self.is_accounted(&damage).await {
+                    Ok(true) => None,
+                    Ok(false) => Some(Err(damage.into())),
+                    Err(error) => Some(Err(error)),
+                },
+                Err(error) => Some(Err(error)),
+            }
+        });
+        until_error(judged)
+    }
+
+    /// Tells whether the watcher has passed over some damage and recorded so.
+    async fn is_accounted(&self, damage: &Damage) -> Result<bool, ArchiveError> {
+        let timeline = timeline::from_ends(self).await?;
+        Ok(timeline.accounts_for(damage))
     }
 
     fn selected<'a>(
         &'a self,
         range: SeqRange,
         test: impl Fn(&Line) -> bool + Send + Sync + 'a,
-    ) -> impl Stream<Item = Result<Record, ArchiveError>> + Send + 'a {
+    ) -> impl Stream<Item = Result<Told, ArchiveError>> + Send + 'a {
         let slots = async move {
-            let newest = self.newest().await?;
+            let newest = self.extent().await?;
             let first = if range.first <= Seq(1) { 1 } else { read::slot_of(self, range.first, newest).await? };
             let last = read::slot_of(self, range.last, newest).await?.min(newest);
-            Ok::<_, ArchiveError>(read::chain(self.clone(), first..=last))
+            Ok::<_, ArchiveError>(read::parts(self.clone(), first..=last))
         };
         let test = Arc::new(test);
-        let records = stream::once(slots).try_flatten().map_ok(move |segment| {
-            let wanted = |line: &&Line| range.contains(line.head.seq) && test(line);
-            let lines = segment.lines.iter().filter(wanted);
-            let records: Vec<_> = lines.filter_map(|line| segment.record(line).transpose()).collect();
-            stream::iter(records)
+        let told = stream::once(slots).try_flatten().and_then(move |part| {
+            let test = Arc::clone(&test);
+            async move {
+                let (damage, segment) = match part {
+                    Part::Whole(segment) => (None, Some(segment)),
+                    Part::Damaged(damage, left) => (Some(read::surround(self, *damage).await?), left),
+                };
+                let wanted = |line: &&Line| range.contains(line.head.seq) && test(line);
+                let of = |line: &Line, segment: &Segment| segment.record(line).transpose();
+                let records = segment
+                    .iter()
+                    .flat_map(|segment| segment.lines.iter().filter(wanted).filter_map(|line| of(line, segment)));
+                let records = records.map(|record| record.map(|record| Told::Record(Box::new(record))));
+                let damage = damage.map(|damage| Ok(Told::Damage(Box::new(damage))));
+                Ok(stream::iter(damage.into_iter().chain(records).collect::<Vec<_>>()))
+            }
         });
-        until_error(records.try_flatten())
+        until_error(told.try_flatten())
     }
 
-    /// Reads what the ends of all segments say, and all gap records: who wrote when, and what is proven. Does not
-    /// notice damage inside of segments without gap records; see [`Self::survey`].
+    /// Reads what the ends of all segments say, and all gap records: who wrote when, and what is proven. Passes over what is
+    /// damaged and lists it in [`Timeline::damage`], but does not notice damage inside of segments without gap records;
+    /// see [`Self::survey`].
     ///
     /// # Errors
-    /// Those of the store, and [`ArchiveError::Damaged`] at the first segment that is seen to be damaged.
+    /// Those of the store.
     pub async fn timeline(&self) -> Result<Timeline, ArchiveError> {
         timeline::from_ends(self).await
     }
 
-    /// Reads and verifies the whole archive. As [`Self::timeline`], but damaged segments are listed in
-    /// [`Timeline::damage`] and passed over.
+    /// As [`Self::timeline`], but reads and verifies the whole archive.
     ///
     /// # Errors
     /// Those of the store.
@@ -156,7 +260,8 @@ impl Archive {
     ///
     /// # Errors
     /// [`ArchiveError::NotFound`] if the archive holds nothing as old as `at` or no such record,
-    /// [`ArchiveError::Damaged`] if a segment that matters is damaged.
+    /// [`ArchiveError::Damaged`] if a segment that may hold records up to `at` is damaged, unless the watcher accounts for it
+    /// ([`Damage::accounted`]) or damage is to be passed over.
     pub async fn state_at(
         &self,
         at: At,
@@ -165,6 +270,15 @@ impl Archive {
     ) -> Result<State, ArchiveError> {
         state::at(self, at, filter, progress).await
     }
+}
+
+/// What a history tells.
+#[derive(Clone, Debug)]
+pub enum Told {
+    /// What happened.
+    Record(Box<Record>),
+    /// What happened here is lost, or some of it.
+    Damage(Box<Damage>),
 }
 
 /// Ends a stream after its first error.

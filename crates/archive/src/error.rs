@@ -2,12 +2,10 @@
 //!
 //! Does not: hold content of an object in any message.
 
-use std::fmt;
-
 use uuid::Uuid;
-use vmrewind_model::{Epoch, Seq};
+use vmrewind_model::Epoch;
 
-use crate::{Code, UrlError, format::SeqRange};
+use crate::{Damage, UrlError};
 
 /// An error of a lower layer.
 pub(crate) type Source = Box<dyn std::error::Error + Send + Sync>;
@@ -38,9 +36,17 @@ pub enum ArchiveError {
     Denied {
         /// What was tried.
         what: String,
+        /// True if it is the file system that refuses.
+        files: bool,
         /// What the store said.
         #[source]
         source: Source,
+    },
+    /// The place, or the directory in which it is to be made, does not exist.
+    #[error("{place} does not exist")]
+    NoPlace {
+        /// The place.
+        place: String,
     },
     /// There is no archive at the place.
     #[error("{place} is not an archive: it has no archive.json")]
@@ -115,7 +121,7 @@ pub enum ArchiveError {
     },
     /// An object of the archive is damaged or missing.
     #[error(transparent)]
-    Damaged(#[from] Damage),
+    Damaged(#[from] Box<Damage>),
     /// What was asked for is not in the archive.
     #[error("{what}")]
     NotFound {
@@ -127,6 +133,12 @@ pub enum ArchiveError {
     Bug(String),
 }
 
+impl From<Damage> for ArchiveError {
+    fn from(damage: Damage) -> Self {
+        Self::Damaged(Box::new(damage))
+    }
+}
+
 /// What the operator must do about an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
@@ -136,7 +148,7 @@ pub enum ErrorKind {
     Fenced,
     /// Grant a right.
     Denied,
-    /// The archive is damaged: run verify.
+    /// The archive is damaged: see what is lost and what is not, keep a copy, and go on knowingly.
     Data,
     /// Fix the input.
     Invalid,
@@ -155,7 +167,7 @@ impl ArchiveError {
         match self {
             Self::Unavailable { .. } | Self::StoreFailed { .. } => ErrorKind::Unavailable,
             Self::Denied { .. } => ErrorKind::Denied,
-            Self::NoArchive { .. } | Self::NotFound { .. } => ErrorKind::NotFound,
+            Self::NoPlace { .. } | Self::NoArchive { .. } | Self::NotFound { .. } => ErrorKind::NotFound,
             Self::AlreadyArchive { .. } => ErrorKind::Conflict,
             Self::NotEmpty { .. }
             | Self::Unsupported { .. }
@@ -173,16 +185,29 @@ impl ArchiveError {
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Unavailable { .. } => "The operation is safe to repeat; check that the store can be reached.",
-            Self::StoreFailed { .. } => "Check free space and the health of the file system, then start again.",
-            Self::Denied { .. } => "A reader needs get and list, a watcher also create.",
+            Self::StoreFailed { .. } => {
+                "Check free space, the rights to write, and the health of the file system, then start again."
+            }
+            Self::Denied { files: true, .. } => {
+                "Run it as the owner of the directory, or grant rights: a reader must read and enter it and all below \
+                 (r-x), a watcher also write (rwx)."
+            }
+            Self::Denied { files: false, .. } => "A reader needs get and list, a watcher also create.",
+            Self::NoPlace { .. } => {
+                "Check the path, and that the volume is mounted. A watcher makes the last directory of it, not those above."
+            }
             Self::NoArchive { .. } => "Check the URL; a watcher makes a new archive in an empty place.",
             Self::AlreadyArchive { .. } => "Open it instead, or choose an empty place.",
             Self::NotEmpty { .. } => "Choose an empty directory or prefix, for example a new sub-directory.",
             Self::Unsupported { .. } => "Use a version of the program that is at least as new as the archive.",
             Self::UnsafeStore { .. } => "Use a store that refuses to create an object that exists.",
             Self::Fenced { .. } | Self::Stalled { .. } => "This process must end; a new one takes over by a new fence.",
-            Self::Fork { .. } => "Stop all writers and run verify: the store or an operator broke the log.",
-            Self::Damaged(_) => "Run verify to see everything that is damaged; what is intact stays readable.",
+            Self::Fork { .. } => {
+                "Stop all writers and keep a copy: the store or an operator broke the log; `kubectl vmrewind info` reads all of it."
+            }
+            Self::Damaged(_) => {
+                "What is intact stays readable; `kubectl vmrewind info` lists everything that is damaged."
+            }
             Self::Bug(_) => "Please report it with the command and the version.",
             Self::Url(_) | Self::Input { .. } | Self::NotFound { .. } => return None,
         };
@@ -194,39 +219,5 @@ impl ArchiveError {
     #[must_use]
     pub fn ends_writer(&self) -> bool {
         !matches!(self, Self::Unavailable { .. } | Self::Denied { .. } | Self::Input { .. })
-    }
-}
-
-/// What is wrong with one object of the archive, and what of it can still be read.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub struct Damage {
-    /// Name of the object in the store.
-    pub object: String,
-    /// Its slot, if it is a segment.
-    pub segment: Option<u64>,
-    /// What is wrong: stable, listed in `spec/format.md`.
-    pub code: Code,
-    /// Where, in bytes from the start of the object, if that can be told.
-    pub offset: Option<u64>,
-    /// More, for people.
-    pub detail: String,
-    /// The records of the object that are provably intact.
-    pub readable: Vec<SeqRange>,
-}
-
-impl fmt::Display for Damage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} is damaged: {} ({}", self.object, self.detail, self.code)?;
-        if let Some(offset) = self.offset {
-            write!(f, " at byte {offset}")?;
-        }
-        f.write_str(")")?;
-        let mut separator = "; still readable: records ";
-        for range in &self.readable {
-            let (Seq(first), Seq(last)) = (range.first, range.last);
-            write!(f, "{separator}{first} to {last}")?;
-            separator = ", ";
-        }
-        Ok(())
     }
 }

@@ -5,8 +5,8 @@
 use vmrewind_model::{Digest, Epoch, Seq, Timestamp};
 
 use crate::{
-    ArchiveError, Store,
-    format::{Code, fault::Fault},
+    ArchiveError, SegmentSummary, Store,
+    format::{Code, fault::Fault, limits},
     paths,
 };
 
@@ -54,6 +54,38 @@ pub(crate) async fn find(store: &Store, known: u64) -> Result<u64, ArchiveError>
     }
     let source = "segments are written faster than they can be followed".into();
     Err(ArchiveError::Unavailable { what: "find the newest segment".into(), source })
+}
+
+/// As [`find`], but goes on behind segments that are missing, as far as the store lists what is there.
+///
+/// # Errors
+/// Those of the store.
+pub(crate) async fn find_behind_holes(store: &Store, known: u64) -> Result<u64, ArchiveError> {
+    let mut known = known;
+    for _ in 0..ROUNDS {
+        match find(store, known).await {
+            Err(ArchiveError::Damaged(_)) => known = known.max(store.last_slot().await?),
+            found => return found,
+        }
+    }
+    let source = "more and more segments are missing".into();
+    Err(ArchiveError::Unavailable { what: "find the newest segment".into(), source })
+}
+
+/// The end of the log if its newest segment cannot be read: what is known of it, or else what it cannot exceed. The
+/// segment after it is a fence that names no predecessor.
+pub(crate) fn behind_damage(slot: u64, own: Option<&SegmentSummary>, earlier: Option<&SegmentSummary>) -> Head {
+    if let Some(own) = own {
+        return own.head(Head::EMPTY.digest);
+    }
+    let earlier = earlier.map_or(Head::EMPTY, |earlier| earlier.head(Head::EMPTY.digest));
+    let unknown = slot - earlier.segment;
+    Head {
+        segment: slot,
+        epoch: Epoch(earlier.epoch.0.saturating_add(unknown)),
+        seq: Seq(earlier.seq.0.saturating_add(unknown.saturating_mul(limits::RECORDS))),
+        ..earlier
+    }
 }
 
 /// Doubles the step while slots are taken, then halves the interval: slots are contiguous.

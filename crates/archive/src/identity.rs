@@ -13,6 +13,7 @@ use crate::{
         Code, FormatVersion, VERSION,
         fault::{Checked, Fault, demand},
         limits,
+        strict::{self, Form},
     },
     paths,
 };
@@ -98,20 +99,24 @@ impl Identity {
         let broken = |detail: String| Fault::new(Code::Identity, detail);
         demand(bytes.len() as u64 <= limits::IDENTITY, Code::TooLarge, "it is too large")?;
         let at = |error: serde_json::Error| broken(format!("it is not as it should be, column {}", error.column()));
+        let text = bytes.strip_suffix(b"\n").and_then(|text| std::str::from_utf8(text).ok());
+        let plain = text.is_some_and(|text| strict::is_object(text, Form::Any));
+        demand(plain, Code::Identity, "it is not one object and a line feed, or has a member twice")?;
         let Versioned { format } = serde_json::from_slice(bytes).map_err(at)?;
         let version = format!("the format version is {format}, this program knows {VERSION}");
         demand(format == VERSION, Code::Version, &version)?;
         let members: Members = serde_json::from_slice(bytes).map_err(at)?;
+        let archive = Uuid::parse_str(&members.archive).map_err(|_| broken("its id is no UUID".into()))?;
+        let plain = archive.hyphenated().to_string() == members.archive && !archive.is_nil();
+        demand(plain, Code::Identity, "its id is no UUID")?;
+        demand(!members.cluster.is_empty(), Code::Identity, "it names no cluster")?;
+        demand(members.created.ends_with('Z'), Code::Identity, "created is not in UTC")?;
+        let created = members.created.parse().map_err(|error| broken(format!("created: {error}")))?;
         if let Some(feature) = members.features.read.first() {
             return Err(Fault::new(Code::Feature, format!("reading needs the feature {feature:?}")));
         }
         demand(members.hash == "sha256", Code::Feature, "it uses another hash than sha256")?;
         demand(members.encryption == "none", Code::Feature, "it is encrypted")?;
-        let archive = Uuid::parse_str(&members.archive).map_err(|_| broken("its id is no UUID".into()))?;
-        let plain = archive.hyphenated().to_string() == members.archive && !archive.is_nil();
-        demand(plain, Code::Identity, "its id is no UUID")?;
-        demand(!members.cluster.is_empty(), Code::Identity, "it names no cluster")?;
-        let created = members.created.parse().map_err(|error| broken(format!("created: {error}")))?;
         Ok(Self {
             format,
             features: members.features,
@@ -166,7 +171,11 @@ mod tests {
         assert_eq!(changed("2026-11-22T10:00:00Z", "2026-11-22"), Code::Identity);
         assert_eq!(code(""), Code::Identity);
         assert_eq!(code("{}"), Code::Identity);
-        assert_eq!(code(&format!(r#"{{"format":{{"major":9,"minor":0}},"x":"{}"}}"#, "y".repeat(9))), Code::Version);
+        let newer = format!(r#"{{"format":{{"major":9,"minor":0}},"x":"{}"}}"#, "y".repeat(9));
+        assert_eq!(code(&format!("{newer}\n")), Code::Version);
+        assert_eq!(code(&newer), Code::Identity, "no line feed");
+        assert_eq!(changed(r#""hash""#, r#""hash":"sha256","hash""#), Code::Identity);
+        assert_eq!(changed("10:00:00Z", "10:00:00+00:00"), Code::Identity);
         assert_eq!(code(&" ".repeat(70_000)), Code::TooLarge);
     }
 

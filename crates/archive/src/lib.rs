@@ -15,6 +15,7 @@
 mod archive;
 mod commit;
 mod cpu;
+mod damage;
 mod error;
 mod fence;
 pub mod format;
@@ -31,15 +32,17 @@ mod store;
 mod timeline;
 mod url;
 
-pub use archive::Archive;
+pub use archive::{Archive, Told};
 pub use commit::{Durable, Now, SegmentInput, SegmentRef, Writer};
 pub use cpu::Cpu;
-pub use error::{ArchiveError, Damage, ErrorKind};
+pub use damage::{Damage, damage_detail};
+pub use error::{ArchiveError, ErrorKind};
 pub use fence::{Fence, FenceOutcome};
 pub use format::{Code, FormatVersion, ResumeMap, Segment, SegmentSummary, SeqRange};
 pub use head::Head;
 pub use identity::{Features, Identity};
 pub use init::{NewArchive, init};
+pub use read::Part;
 pub use state::{At, Entry, GapSpan, Late, Presence, Progress, Proof, Silent, State};
 pub use store::{Store, StoreKind};
 pub use timeline::{Reign, Timeline};

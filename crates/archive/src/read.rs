@@ -26,64 +26,147 @@ const TAIL: u64 = 64 * 1024;
 /// How many ends of segments are asked for at once.
 const TAILS_AT_ONCE: usize = 16;
 
+/// How many segments are fetched and decoded at once: one that is being used, and one for each of two cores.
+const SEGMENTS_AT_ONCE: usize = 3;
+
+/// A segment as it was found.
+#[derive(Clone, Debug)]
+pub enum Part {
+    /// It is as it was written.
+    Whole(Segment),
+    /// It is damaged: how, and what is left of it. The records of that are as they were written, but not all.
+    Damaged(Box<Damage>, Option<Segment>),
+}
+
+impl Part {
+    /// Returns the segment if it is whole.
+    pub(crate) fn whole(self) -> Result<Segment, ArchiveError> {
+        match self {
+            Self::Whole(segment) => Ok(segment),
+            Self::Damaged(damage, _) => Err(damage.into()),
+        }
+    }
+}
+
 /// Says whose bytes are damaged.
 pub(crate) fn damaged(slot: u64, fault: Fault) -> Damage {
     fault.in_object(paths::segment(slot), Some(slot))
 }
 
-fn missing(slot: u64) -> ArchiveError {
-    damaged(slot, Fault::new(Code::Missing, "it is not there")).into()
+fn missing(slot: u64) -> Damage {
+    damaged(slot, Fault::new(Code::Missing, "it is not there"))
 }
 
-async fn fetch(archive: &Archive, slot: u64) -> Result<Bytes, ArchiveError> {
-    archive.store.get(&paths::segment(slot), LARGEST).await?.ok_or_else(|| missing(slot))
-}
-
-async fn decode(archive: &Archive, slot: u64, bytes: Bytes) -> Result<Segment, ArchiveError> {
+/// Reads one segment by itself.
+pub(crate) async fn part(archive: &Archive, slot: u64) -> Result<Part, ArchiveError> {
+    let Some(bytes) = archive.store.get(&paths::segment(slot), LARGEST).await? else {
+        return Ok(Part::Damaged(Box::new(missing(slot)), None));
+    };
     let id = archive.identity.archive;
-    let decoded = archive.cpu.run(move || decode::decode(&bytes, id, slot)).await?;
-    decoded.map_err(|fault| damaged(slot, fault).into())
+    let decoded = archive.cpu.run(move || decode::decode_or_salvage(&bytes, id, slot)).await?;
+    Ok(match decoded {
+        Ok(segment) => Part::Whole(segment),
+        Err(broken) => {
+            let mut damage = damaged(slot, broken.fault);
+            if let Some(salvaged) = &broken.salvaged {
+                damage = damage.with_summary(&salvaged.summary);
+            }
+            Part::Damaged(Box::new(damage), broken.salvaged)
+        }
+    })
 }
 
 /// Reads and verifies one segment by itself.
 pub(crate) async fn segment(archive: &Archive, slot: u64) -> Result<Segment, ArchiveError> {
-    let bytes = fetch(archive, slot).await?;
-    decode(archive, slot, bytes).await
+    part(archive, slot).await?.whole()
 }
 
-/// Reads and verifies segments in order, and that each follows the one before; the next one is fetched meanwhile.
-/// A damaged segment is an error in its place; whether the one after it follows is then not known.
+/// Reads segments in order, and verifies each, and that each follows the one before. Whether one that comes after a
+/// damaged one follows it is not known. Errors are those of the store.
+pub(crate) fn parts(
+    archive: Archive,
+    slots: RangeInclusive<u64>,
+) -> impl Stream<Item = Result<Part, ArchiveError>> + Send {
+    let before = (*slots.start() == 1).then(Before::first);
+    let read = stream::iter(slots)
+        .map(move |slot| {
+            let archive = archive.clone();
+            async move { part(&archive, slot).await }
+        })
+        .buffered(SEGMENTS_AT_ONCE);
+    read.scan(before, |before, part| {
+        let part = part.map(|part| follows(before.as_ref(), part));
+        *before = match &part {
+            Ok(Part::Whole(segment)) => Some(Before::of(&segment.summary, Some(segment.digest))),
+            _ => None,
+        };
+        futures::future::ready(Some(part))
+    })
+}
+
+/// Checks that a segment follows the one before, if that is known.
+fn follows(before: Option<&Before>, part: Part) -> Part {
+    let (Some(before), Part::Whole(segment)) = (before, &part) else { return part };
+    match before.check(&segment.summary) {
+        Ok(()) => part,
+        Err(fault) => {
+            let damage = damaged(segment.summary.segment, fault).with_summary(&segment.summary);
+            Part::Damaged(Box::new(damage), None)
+        }
+    }
+}
+
+/// As [`parts`], with a damaged segment as an error in its place.
 pub(crate) fn chain(
     archive: Archive,
     slots: RangeInclusive<u64>,
 ) -> impl Stream<Item = Result<Segment, ArchiveError>> + Send {
-    let before = (*slots.start() == 1).then(Before::first);
-    let fetcher = archive.clone();
-    let fetched = stream::iter(slots)
-        .map(move |slot| {
-            let archive = fetcher.clone();
-            async move { (slot, fetch(&archive, slot).await) }
-        })
-        .buffered(2);
-    stream::unfold((Box::pin(fetched), archive, before), |(mut fetched, archive, before)| async move {
-        let (slot, bytes) = fetched.next().await?;
-        let segment = match bytes {
-            Ok(bytes) => decode(&archive, slot, bytes).await,
-            Err(error) => Err(error),
-        };
-        let segment = segment.and_then(|segment| {
-            let followed = before.as_ref().map_or(Ok(()), |before| before.check(&segment.summary));
-            followed.map(|()| segment).map_err(|fault| damaged(slot, fault).into())
-        });
-        let before = segment.as_ref().ok().map(|segment| Before::of(&segment.summary, Some(segment.digest)));
-        Some((segment, (fetched, archive, before)))
+    parts(archive.clone(), slots).then(move |part| {
+        let archive = archive.clone();
+        async move {
+            match part? {
+                Part::Whole(segment) => Ok(segment),
+                Part::Damaged(damage, _) => Err(surround(&archive, *damage).await?.into()),
+            }
+        }
     })
+}
+
+/// Adds to damage what it held and when that was observed, as far as its own end or its neighbours tell.
+pub(crate) async fn surround(archive: &Archive, damage: Damage) -> Result<Damage, ArchiveError> {
+    let Some(slot) = damage.segment.filter(|_| damage.held.is_none()) else { return Ok(damage) };
+    if let Some(own) = summary(archive, slot).await? {
+        return Ok(damage.with_summary(&own));
+    }
+    let (mut earlier, mut later) = (None, None);
+    for before in (1..slot).rev() {
+        earlier = summary(archive, before).await?;
+        if earlier.is_some() {
+            break;
+        }
+    }
+    for after in slot + 1..=archive.extent().await? {
+        later = summary(archive, after).await?;
+        if later.is_some() {
+            break;
+        }
+    }
+    Ok(damage.between(earlier.as_ref(), later.as_ref()))
+}
+
+/// Reads what the end of a segment says; none if it is damaged.
+async fn summary(archive: &Archive, slot: u64) -> Result<Option<SegmentSummary>, ArchiveError> {
+    match end(archive, slot).await {
+        Ok((summary, _)) => Ok(Some(summary)),
+        Err(ArchiveError::Damaged(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Reads the end of a segment: footer and resume map, each with its own check.
 pub(crate) async fn end(archive: &Archive, slot: u64) -> Result<(SegmentSummary, ResumeMap), ArchiveError> {
     let name = paths::segment(slot);
-    let Some(size) = archive.store.size(&name).await? else { return Err(missing(slot)) };
+    let Some(size) = archive.store.size(&name).await? else { return Err(missing(slot).into()) };
     let mut length = TAIL;
     loop {
         let start = size.saturating_sub(length);
@@ -96,7 +179,8 @@ pub(crate) async fn end(archive: &Archive, slot: u64) -> Result<(SegmentSummary,
     }
 }
 
-/// Reads the ends of segments in order, and that each follows the one before as far as ends tell.
+/// Reads the ends of segments in order, and that each follows the one before as far as ends tell. A damaged one is an
+/// error in its place; whether the one after it follows is then not known.
 pub(crate) fn ends(
     archive: &Archive,
     slots: RangeInclusive<u64>,
@@ -105,10 +189,10 @@ pub(crate) fn ends(
     stream::iter(slots).map(move |slot| end(archive, slot)).buffered(TAILS_AT_ONCE).scan(first, |before, end| {
         let checked = end.and_then(|(summary, resume)| {
             let followed = before.as_ref().map_or(Ok(()), |before| before.check(&summary));
-            *before = Some(Before::of(&summary, None));
-            followed.map_err(|fault| damaged(summary.segment, fault))?;
+            followed.map_err(|fault| damaged(summary.segment, fault).with_summary(&summary))?;
             Ok((summary, resume))
         });
+        *before = checked.as_ref().ok().map(|(summary, _)| Before::of(summary, None));
         futures::future::ready(Some(checked))
     })
 }
@@ -121,7 +205,8 @@ pub(crate) async fn slot_of(archive: &Archive, seq: Seq, newest: u64) -> Result<
     first_slot(archive, newest, |summary| summary.seqs.last >= seq).await
 }
 
-/// Finds the first slot that passes a test which all slots after it pass too; `newest` + 1 if there is none.
+/// Finds the first slot that passes a test which all slots after it pass too; `newest` + 1 if there is none. Of segments
+/// whose end is damaged nothing is known: those between one that passes and one that does not count as passing.
 pub(crate) async fn first_slot(
     archive: &Archive,
     newest: u64,
@@ -130,7 +215,17 @@ pub(crate) async fn first_slot(
     let (mut low, mut high) = (1, newest + 1);
     while low < high {
         let middle = low + (high - low) / 2;
-        if test(&end(archive, middle).await?.0) { high = middle } else { low = middle + 1 }
+        let mut known = middle;
+        let found = loop {
+            if known == high {
+                break None;
+            }
+            match summary(archive, known).await? {
+                Some(found) => break Some(found),
+                None => known += 1,
+            }
+        };
+        if found.as_ref().is_none_or(&test) { high = middle } else { low = known + 1 }
     }
     Ok(low)
 }

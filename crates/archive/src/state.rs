@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use vmrewind_model::{Gap, ObjectKey, Record, RecordKey, ResumeEntry, Seq, Timestamp};
 
+use crate::Damage;
 pub(crate) use replay::at;
 
 /// Which moment is asked for.
@@ -37,6 +38,17 @@ pub struct State {
     pub late: Vec<Late>,
     /// Gaps that `t` lies in.
     pub gaps: Vec<GapSpan>,
+    /// Every segment that was seen to be damaged, in order. What was not read was not seen: of what is later than `t` only the
+    /// ends are read, and what is said there to matter.
+    pub damage: Vec<Damage>,
+}
+
+impl State {
+    /// Returns the damage because of which the state may lack changes: objects without a record after it may be older than
+    /// they were, missing, or gone. Without what the watcher accounts for, of which gaps tell.
+    pub fn doubtful(&self) -> impl Iterator<Item = &Damage> {
+        self.damage.iter().filter(|damage| !damage.accounted && damage.touches(self.t))
+    }
 }
 
 /// One object of a [`State`].

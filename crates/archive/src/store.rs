@@ -114,7 +114,7 @@ impl Store {
                 Err(ArchiveError::StoreFailed { what: what(), source: source.into() })
             }
             (Err(source), StoreKind::Memory | StoreKind::Remote) => match denied(&source) {
-                true => Err(ArchiveError::Denied { what: what(), source: source.into() }),
+                true => Err(ArchiveError::Denied { what: what(), files: false, source: source.into() }),
                 false => Ok(Created::Unknown(source)),
             },
         }
@@ -219,7 +219,7 @@ impl Store {
             let what = format!("make the directories of {}", self.place);
             match source.kind() {
                 std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
-                    ArchiveError::Denied { what, source: source.into() }
+                    ArchiveError::Denied { what, files: true, source: source.into() }
                 }
                 _ => ArchiveError::StoreFailed { what, source: source.into() },
             }
@@ -247,27 +247,27 @@ impl Store {
 pub(crate) const LARGEST: u64 = limits::SEGMENT;
 
 fn denied(error: &object_store::Error) -> bool {
-    use object_store::Error::{Generic, PermissionDenied, Unauthenticated};
-    match error {
-        PermissionDenied { .. } | Unauthenticated { .. } => true,
-        Generic { source, .. } => {
-            let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(source.as_ref());
-            while let Some(error) = cause {
-                let io = error.downcast_ref::<std::io::Error>();
-                if io.is_some_and(|io| io.kind() == std::io::ErrorKind::PermissionDenied) {
-                    return true;
-                }
-                cause = error.source();
-            }
-            false
+    use object_store::Error::{PermissionDenied, Unauthenticated};
+    matches!(error, PermissionDenied { .. } | Unauthenticated { .. }) || denied_by_files(error)
+}
+
+/// Tells whether the file system refuses.
+fn denied_by_files(error: &object_store::Error) -> bool {
+    use std::error::Error as _;
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let io = error.downcast_ref::<std::io::Error>();
+        if io.is_some_and(|io| io.kind() == std::io::ErrorKind::PermissionDenied) {
+            return true;
         }
-        _ => false,
+        cause = error.source();
     }
+    false
 }
 
 fn failed(what: String, source: object_store::Error) -> ArchiveError {
     match denied(&source) {
-        true => ArchiveError::Denied { what, source: source.into() },
+        true => ArchiveError::Denied { what, files: denied_by_files(&source), source: source.into() },
         false => ArchiveError::Unavailable { what, source: source.into() },
     }
 }

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use futures::{StreamExt as _, TryStreamExt as _};
 use vmrewind_model::{Epoch, Gap, ResourceId, ResumeEntry, Seq, Timestamp};
 
-use crate::{Archive, ArchiveError, Damage, GapSpan, Head, Proof, ResumeMap, Segment, SegmentSummary, read};
+use crate::{
+    Archive, ArchiveError, Damage, GapSpan, Head, Part, Proof, ResumeMap, Segment, SegmentSummary, damage, read,
+};
 
 /// The whole archive from far away.
 #[derive(Clone, Debug)]
@@ -28,11 +30,23 @@ pub struct Timeline {
     pub proofs: Vec<Proof>,
     /// Every gap, in the order in which they opened.
     pub gaps: Vec<GapSpan>,
-    /// What is damaged; empty unless it was made by [`crate::Archive::survey`].
+    /// What was seen to be damaged: all there is if it was made by [`crate::Archive::survey`].
     pub damage: Vec<Damage>,
+    named: Named,
 }
 
+/// The resources, each with the last record up to the end of the segment that first named it.
+pub(crate) type Named = BTreeMap<ResourceId, Seq>;
+
 impl Timeline {
+    /// Tells whether the watcher has passed over some damage and recorded so; see [`Damage::accounted`].
+    #[must_use]
+    pub fn accounts_for(&self, damage: &Damage) -> bool {
+        let mut damage = [damage.clone()];
+        damage::account(&mut damage, &self.named, &self.gaps);
+        damage[0].accounted
+    }
+
     /// Returns the newest resume map: what a new owner puts into its fence, and where its watches go on.
     #[must_use]
     pub fn resume(&self) -> Vec<ResumeEntry> {
@@ -59,22 +73,27 @@ pub struct Reign {
 
 /// What the archive proves, put together segment by segment.
 #[derive(Debug, Default)]
-pub(crate) struct Proofs(BTreeMap<ResourceId, Proof>);
+pub(crate) struct Proofs {
+    proofs: BTreeMap<ResourceId, Proof>,
+    /// The last record up to the segment that first named each resource.
+    pub(crate) named: Named,
+}
 
 impl Proofs {
     /// Adds the resume map of the next segment.
-    pub(crate) fn add(&mut self, map: &ResumeMap) {
+    pub(crate) fn add(&mut self, summary: &SegmentSummary, map: &ResumeMap) {
         if map.complete {
-            self.0.values_mut().for_each(|proof| proof.current = false);
+            self.proofs.values_mut().for_each(|proof| proof.current = false);
         }
         for entry in &map.entries {
-            let since = self.0.get(&entry.id).and_then(|proof| proof.since).or(entry.proven_at);
-            self.0.insert(entry.id.clone(), Proof { entry: entry.clone(), since, current: true });
+            let since = self.proofs.get(&entry.id).and_then(|proof| proof.since).or(entry.proven_at);
+            self.proofs.insert(entry.id.clone(), Proof { entry: entry.clone(), since, current: true });
+            self.named.entry(entry.id.clone()).or_insert(summary.seqs.last);
         }
     }
 
     pub(crate) fn finish(self) -> Vec<Proof> {
-        self.0.into_values().collect()
+        self.proofs.into_values().collect()
     }
 }
 
@@ -95,12 +114,16 @@ impl Gaps {
     fn record(&mut self, seq: Seq, gap: &Gap) {
         let opened = gap.opened.unwrap_or(seq);
         let closed = gap.to.map(|_| seq);
-        // A record that closes a gap says all that is known of it in the end.
-        self.0.insert(opened, GapSpan { gap: gap.clone(), opened, closed });
+        // A record that closes a gap says all that is known of it in the end, but need not say again why it opened.
+        let mut gap = gap.clone();
+        if let Some(before) = self.0.get(&opened).filter(|_| gap.detail.is_empty()) {
+            gap.detail.clone_from(&before.gap.detail);
+        }
+        self.0.insert(opened, GapSpan { gap, opened, closed });
     }
 
-    pub(crate) fn finish(self) -> Vec<GapSpan> {
-        self.0.into_values().collect()
+    pub(crate) fn spans(&self) -> Vec<GapSpan> {
+        self.0.values().cloned().collect()
     }
 }
 
@@ -115,14 +138,31 @@ struct Builder {
 
 impl Builder {
     fn add(&mut self, summary: SegmentSummary, resume: &ResumeMap, segment: Option<&Segment>) {
-        self.proofs.add(resume);
+        self.proofs.add(&summary, resume);
         if let Some(segment) = segment {
             self.gaps.add(segment);
         }
         self.segments.push(summary);
     }
 
-    fn finish(self, head: Head) -> Timeline {
+    /// Adds a segment that was read in full, or what is left of it.
+    async fn part(&mut self, archive: &Archive, part: Part) -> Result<(), ArchiveError> {
+        match part {
+            Part::Whole(segment) => self.add(segment.summary.clone(), &segment.resume, Some(&segment)),
+            Part::Damaged(damage, left) => {
+                self.damage.push(read::surround(archive, *damage).await?);
+                if let Some(left) = left {
+                    self.proofs.add(&left.summary, &left.resume);
+                    self.gaps.add(&left);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(mut self, head: Head) -> Timeline {
+        let gaps = self.gaps.spans();
+        damage::account(&mut self.damage, &self.proofs.named, &gaps);
         let mut reigns: Vec<Reign> = Vec::new();
         for summary in &self.segments {
             match reigns.last_mut() {
@@ -146,8 +186,9 @@ impl Builder {
             bytes: self.segments.iter().map(|summary| summary.bytes).sum(),
             segments: self.segments,
             reigns,
+            named: self.proofs.named.clone(),
             proofs: self.proofs.finish(),
-            gaps: self.gaps.finish(),
+            gaps,
             damage: self.damage,
         }
     }
@@ -155,12 +196,25 @@ impl Builder {
 
 /// Reads the ends of all segments, and the segments that have gap records.
 pub(crate) async fn from_ends(archive: &Archive) -> Result<Timeline, ArchiveError> {
-    let head = archive.head().await?;
+    let head = archive.head_behind_damage().await?;
     let mut builder = Builder::default();
     let mut ends = std::pin::pin!(read::ends(archive, 1..=head.segment));
-    while let Some((summary, resume)) = ends.try_next().await? {
-        let segment = if summary.gaps { Some(read::segment(archive, summary.segment).await?) } else { None };
-        builder.add(summary, &resume, segment.as_ref());
+    let mut slot = 0;
+    while let Some(end) = ends.next().await {
+        slot += 1;
+        match end {
+            Ok((summary, resume)) if !summary.gaps => builder.add(summary, &resume, None),
+            // What its end does not tell, the whole of it may.
+            Ok(_) => builder.part(archive, read::part(archive, slot).await?).await?,
+            Err(ArchiveError::Damaged(damage)) => {
+                let part = match read::part(archive, slot).await? {
+                    Part::Whole(_) => Part::Damaged(damage, None), // good by itself, but it does not follow
+                    part => part,
+                };
+                builder.part(archive, part).await?;
+            }
+            Err(error) => return Err(error),
+        }
     }
     Ok(builder.finish(head))
 }
@@ -168,22 +222,14 @@ pub(crate) async fn from_ends(archive: &Archive) -> Result<Timeline, ArchiveErro
 /// Reads and verifies all segments, and lists those that are damaged.
 pub(crate) async fn from_segments(archive: &Archive) -> Result<Timeline, ArchiveError> {
     let mut builder = Builder::default();
-    let newest = match archive.newest().await {
-        // The segments behind a hole are found by listing, which is the best that can be had.
-        Err(ArchiveError::Damaged(_)) => archive.store.last_slot().await?,
-        newest => newest?,
-    };
+    let newest = archive.extent().await?;
     let mut head = Head::EMPTY;
-    let mut segments = std::pin::pin!(read::chain(archive.clone(), 1..=newest));
-    while let Some(segment) = segments.next().await {
-        match segment {
-            Ok(segment) => {
-                head = segment.summary.head(segment.digest);
-                builder.add(segment.summary.clone(), &segment.resume, Some(&segment));
-            }
-            Err(ArchiveError::Damaged(damage)) => builder.damage.push(damage),
-            Err(error) => return Err(error),
+    let mut parts = std::pin::pin!(read::parts(archive.clone(), 1..=newest));
+    while let Some(part) = parts.try_next().await? {
+        if let Part::Whole(segment) = &part {
+            head = segment.summary.head(segment.digest);
         }
+        builder.part(archive, part).await?;
     }
     Ok(builder.finish(head))
 }

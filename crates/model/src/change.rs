@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Era, ObjectKey, RawObject, RecordKey, ResourceId, Rv, Seq, Timestamp};
+use crate::{Era, ObjectKey, RawObject, RecordKey, ResourceId, Rv, Seq, Timestamp, optional::present};
 
 /// The letter that stands in a record for what happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -143,12 +143,12 @@ pub struct Gap {
     #[serde(flatten)]
     pub resource: ResourceId,
     /// The one object that the gap is about; none for the whole resource.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub object: Option<ObjectKey>,
     /// The last instant that is proven.
     pub from: Timestamp,
     /// The first instant that is proven again; none while the gap is open.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub to: Option<Timestamp>,
     /// Why proof was lost.
     pub cause: GapCause,
@@ -157,7 +157,7 @@ pub struct Gap {
     pub detail: String,
     /// The record that opened the gap, in the record that closes it. A gap found only after the fact opens
     /// and closes in one record, which has `to` and no `opened`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub opened: Option<Seq>,
 }
 
@@ -186,6 +186,8 @@ pub enum GapCause {
     /// The server no longer had the changes since our version. Every version of what was there before or after was
     /// walked back; an object that was created and deleted in between would not be seen.
     Unseen,
+    /// Segments of the archive are damaged, so that what they held is lost; the detail names their slots.
+    Damage,
 }
 
 /// One line of history.

@@ -14,6 +14,7 @@ mod change;
 mod digest;
 mod key;
 mod number;
+mod optional;
 mod raw;
 mod resume;
 mod time;

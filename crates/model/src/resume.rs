@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Era, ResourceId, Rv, Timestamp};
+use crate::{Era, ResourceId, Rv, Timestamp, optional::present};
 
 /// How well the capture of a resource is going.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -34,11 +34,11 @@ pub struct ResumeEntry {
     /// API version it is read under, for example `kubevirt.io/v1`.
     pub api_version: String,
     /// The resource version from which a watch can go on; none before the first complete list.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub rv: Option<Rv>,
     /// Everything that happened to the resource up to this instant is in the archive, except for what open
     /// and closed gaps name; none if nothing was ever proven.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub proven_at: Option<Timestamp>,
     /// How capture is going.
     pub state: ProofState,

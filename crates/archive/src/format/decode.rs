@@ -1,10 +1,10 @@
 //! The bytes of a segment to records, each step verified before the next.
 //!
-//! Does not: go on after a fault; `salvage.rs` says what is still readable.
+//! Does not: go on after a fault; `salvage.rs` finds what is still readable.
 
 use bytes::Bytes;
 use uuid::Uuid;
-use vmrewind_model::Digest;
+use vmrewind_model::{Digest, Op};
 
 use super::{
     Code, ResumeMap, Segment, SegmentSummary,
@@ -21,11 +21,51 @@ use super::{
     salvage, tarball,
 };
 
+/// In every so-many-th slot the resume map is complete.
+const COMPLETE_EVERY: u64 = 64;
+
 /// Reads and verifies the segment that should stand in `slot` of `archive`.
 pub(crate) fn decode(bytes: &Bytes, archive: Uuid, slot: u64) -> Checked<Segment> {
-    let footer = footer(bytes, bytes.len() as u64).map_err(|fault| salvage::without_footer(bytes, fault))?;
+    let footer = footer(bytes, bytes.len() as u64)?;
     belongs(&footer, archive, slot)?;
-    parts(bytes, &footer).map_err(|fault| salvage::by_index(bytes, &footer, fault))
+    parts(bytes, &footer)
+}
+
+/// A segment that cannot be read in full.
+#[derive(Clone, Debug)]
+pub(crate) struct Broken {
+    /// What is wrong, with the records that are still readable.
+    pub(crate) fault: Fault,
+    /// What is left of it; none if it is not even known what it was.
+    pub(crate) salvaged: Option<Segment>,
+}
+
+/// As [`decode`], and finds out what is left of a segment that is damaged.
+pub(crate) fn decode_or_salvage(bytes: &Bytes, archive: Uuid, slot: u64) -> Result<Segment, Box<Broken>> {
+    decode(bytes, archive, slot).map_err(|mut fault| {
+        let salvaged = salvage::salvage(bytes, archive, slot);
+        if let Some(salvaged) = &salvaged {
+            fault.readable = salvage::ranges(&salvaged.lines);
+        }
+        if fault.code == Code::BodyHash {
+            fault.offset = fault.offset.or_else(|| first_changed(bytes));
+        }
+        Box::new(Broken { fault, salvaged })
+    })
+}
+
+/// Finds the first frame that is not as the index says, if the index can be read.
+fn first_changed(bytes: &Bytes) -> Option<u64> {
+    let footer = footer(bytes, bytes.len() as u64).ok()?;
+    let index = index(bytes, &footer, &mut Unpacker::new().ok()?).ok();
+    let Some(index) = index else { return Some(footer.index_offset) };
+    let changed = |entry: &&FrameEntry| {
+        let start = usize::try_from(entry.offset).ok();
+        let stored = start.and_then(|start| bytes.get(start..start + entry.length as usize));
+        stored.is_none_or(|stored| Digest::of(stored).0 != entry.sha256)
+    };
+    // If every frame is intact, it is the resume map that was changed.
+    Some(index.frames.iter().find(changed).map_or(footer.body_length, |entry| entry.offset))
 }
 
 /// What the end of a segment says.
@@ -49,7 +89,7 @@ pub(crate) fn peek(tail: &Bytes, size: u64, archive: Uuid, slot: u64) -> Checked
 }
 
 /// Reads the footer at the end of `bytes`, which are the end of an object of `size` bytes.
-fn footer(bytes: &[u8], size: u64) -> Checked<Footer> {
+pub(super) fn footer(bytes: &[u8], size: u64) -> Checked<Footer> {
     demand(size <= limits::SEGMENT, Code::TooLarge, "it is larger than a segment may be")?;
     let short = || Fault::new(Code::Truncated, format!("it has {size} bytes, fewer than a footer"));
     let footer =
@@ -58,13 +98,15 @@ fn footer(bytes: &[u8], size: u64) -> Checked<Footer> {
     Ok(footer)
 }
 
-fn belongs(footer: &Footer, archive: Uuid, slot: u64) -> Checked<()> {
+pub(super) fn belongs(footer: &Footer, archive: Uuid, slot: u64) -> Checked<()> {
     demand(footer.archive == archive, Code::Archive, "it belongs to another archive")?;
     let name = format!("it is segment {}", footer.slots[0]);
     demand(footer.slots[0] == slot, Code::Name, &name)
 }
 
 fn check_complete(footer: &Footer, resume: &ResumeMap) -> Checked<()> {
+    let due = footer.slots[0].is_multiple_of(COMPLETE_EVERY);
+    demand(!due || resume.complete, Code::Public, "the resume map of this slot is not complete")?;
     demand(footer.has(flag::COMPLETE) == resume.complete, Code::Flags, "the flag for a complete resume map is wrong")
 }
 
@@ -76,7 +118,7 @@ fn parts(bytes: &Bytes, footer: &Footer) -> Checked<Segment> {
     let resume = public::decode(&bytes.slice(body..end)).map_err(|fault| fault.at(footer.body_length))?;
     let mut unpacker = Unpacker::new()?;
     let index = index(bytes, footer, &mut unpacker).map_err(|fault| fault.at(footer.index_offset))?;
-    let mut content = Content::new(footer, &index);
+    let mut content = Content::new(footer);
     for entry in &index.frames {
         content.frame(bytes, entry, &mut unpacker).map_err(|fault| fault.at(entry.offset))?;
     }
@@ -113,30 +155,33 @@ pub(super) fn index(bytes: &Bytes, footer: &Footer, unpacker: &mut Unpacker) -> 
         members += u64::from(frame.members);
         records += u64::from(frame.records);
         total += u64::from(frame.content);
-        demand(u64::from(frame.content) <= limits::FRAME, Code::Limit, "a frame is too large")?;
-        demand(total <= limits::CONTENT, Code::Limit, "the segment holds too much")?;
     }
     demand(offset == footer.index_offset, Code::Index, "the frames do not end where the index begins")?;
     let totals = [members, records, index.members, index.records];
     let said = [footer.members, footer.records, footer.members, footer.records];
     demand(totals == said, Code::Count, "index and footer count differently")?;
+    let small = index.frames.iter().all(|frame| u64::from(frame.content) <= limits::FRAME);
+    demand(small && total <= limits::CONTENT, Code::Limit, "the segment holds too much")?;
     Ok(index)
 }
+
+/// Most members of lines: their names have four digits.
+const MEMBERS: usize = 10_000;
 
 /// What was read of a segment so far.
 struct Content<'a> {
     footer: &'a Footer,
-    /// How many members of lines there must be, and how many there were.
-    members: [usize; 2],
+    /// How many members of lines there were, and whether the lines were cut into several.
+    members: usize,
+    cut: bool,
     software: Option<String>,
     lines: Vec<Line>,
     tree: Tree,
 }
 
 impl<'a> Content<'a> {
-    fn new(footer: &'a Footer, index: &Index) -> Self {
-        let members = index.frames.iter().map(|frame| frame.members as usize).sum::<usize>().saturating_sub(1);
-        Self { footer, members: [members, 0], software: None, lines: Vec::new(), tree: Tree::default() }
+    fn new(footer: &'a Footer) -> Self {
+        Self { footer, members: 0, cut: false, software: None, lines: Vec::new(), tree: Tree::default() }
     }
 
     /// Reads a frame and compares it with what the index says.
@@ -145,6 +190,7 @@ impl<'a> Content<'a> {
         let stored = &bytes[start..start + entry.length as usize];
         demand(Digest::of(stored).0 == entry.sha256, Code::FrameHash, "the frame was changed")?;
         let content = Bytes::from(unpacker.unpack(stored, u64::from(entry.content))?);
+        demand(!content.is_empty(), Code::Tar, "the frame holds no member")?;
         let before = self.lines.len();
         let (mut at, mut members) = (0, 0);
         while at < content.len() {
@@ -173,9 +219,12 @@ impl<'a> Content<'a> {
             self.software = Some(Meta::check(&frame[member.content.clone()], self.footer)?);
             return Ok(());
         }
-        let [count, n] = self.members;
-        demand(n < count && member.name == lines_name(n, count), Code::Tar, "a member is none that belongs there")?;
-        self.members[1] += 1;
+        let n = self.members;
+        self.cut |= n == 0 && member.name != lines_name(0, 1);
+        let named = if self.cut { n < MEMBERS && member.name == lines_name(n, 2) } else { n == 0 };
+        demand(named, Code::Tar, "a member is none that belongs there")?;
+        demand(!member.content.is_empty(), Code::Tar, "a member is empty")?;
+        self.members += 1;
         for line in lines(frame, member)? {
             let line = line?;
             let seq = self.footer.seqs[0] + self.lines.len() as u64;
@@ -192,6 +241,7 @@ impl<'a> Content<'a> {
     /// Compares all that was read with the footer.
     fn finish(self, footer: &Footer) -> Checked<(Vec<Line>, String)> {
         let lines = self.lines;
+        demand(!self.cut || self.members > 1, Code::Tar, "lines that were not cut are named as if they were")?;
         demand(lines.len() as u64 == footer.records, Code::Count, "there are fewer records than the footer says")?;
         if let (Some(first), Some(last)) = (lines.first(), lines.last()) {
             let times = [first.head.t.micros(), last.head.t.micros()];
@@ -199,7 +249,7 @@ impl<'a> Content<'a> {
         }
         let has = |test: fn(&Line) -> bool| lines.iter().any(test);
         let flags = [
-            (flag::GAPS, has(|line| line.head.gap.is_some())),
+            (flag::GAPS, has(|line| line.head.op == Some(Op::Gap))),
             (flag::LATE, has(|line| line.head.lo.is_some())),
             (flag::BACK_DATED, has(|line| line.head.from.is_some())),
         ];

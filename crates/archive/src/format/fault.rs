@@ -32,7 +32,18 @@ impl Fault {
 
     /// Adds whose bytes they are.
     pub(crate) fn in_object(self, object: String, segment: Option<u64>) -> Damage {
-        Damage { object, segment, code: self.code, offset: self.offset, detail: self.detail, readable: self.readable }
+        Damage {
+            object,
+            segment,
+            code: self.code,
+            offset: self.offset,
+            detail: self.detail,
+            readable: self.readable,
+            held: None,
+            after: None,
+            before: None,
+            accounted: false,
+        }
     }
 }
 

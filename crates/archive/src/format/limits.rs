@@ -37,3 +37,5 @@ pub(crate) const CUT: usize = 4 * 1024 * 1024;
 
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
+/// Records of a segment: no line is shorter than 32 bytes, and all of them are at most [`CONTENT`].
+pub(crate) const RECORDS: u64 = CONTENT / 32;

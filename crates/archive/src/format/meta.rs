@@ -11,6 +11,7 @@ use super::{
     Code,
     fault::{Checked, Fault, demand},
     footer::{Footer, flag},
+    strict::{self, Form},
 };
 
 /// Name of the member.
@@ -45,6 +46,12 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     })
 }
 
+/// Reads the hex digits of a nonce.
+pub(crate) fn nonce(text: &str) -> Option<[u8; 16]> {
+    let digits = u128::from_str_radix(text, 16).ok()?.to_be_bytes();
+    (hex(&digits) == text).then_some(digits)
+}
+
 impl Meta {
     /// Says what `footer` says.
     pub(crate) fn of(footer: &Footer, software: &str) -> Self {
@@ -76,14 +83,22 @@ impl Meta {
         bytes
     }
 
-    /// Reads the member and compares it with the footer; returns the name of the program.
-    pub(crate) fn check(bytes: &[u8], footer: &Footer) -> Checked<String> {
+    /// Reads the member by itself.
+    pub(crate) fn parse(bytes: &[u8]) -> Checked<Self> {
         demand(bytes.len() <= super::limits::META, Code::Limit, "meta.json is too large")?;
         let text =
             bytes.strip_suffix(b"\n").ok_or_else(|| Fault::new(Code::Meta, "meta.json does not end in a line feed"))?;
-        let meta: Self = serde_json::from_slice(text).map_err(|error| {
+        let line = std::str::from_utf8(text).ok().filter(|text| !text.contains('\n'));
+        let plain = line.is_some_and(|line| strict::is_object(line, Form::Any));
+        demand(plain, Code::Meta, "meta.json is not one line with one object, or has a member twice")?;
+        serde_json::from_slice(text).map_err(|error| {
             Fault::new(Code::Meta, format!("meta.json is not as it should be, column {}", error.column()))
-        })?;
+        })
+    }
+
+    /// Reads the member and compares it with the footer; returns the name of the program.
+    pub(crate) fn check(bytes: &[u8], footer: &Footer) -> Checked<String> {
+        let meta = Self::parse(bytes)?;
         demand(meta == Self::of(footer, &meta.software), Code::Meta, "meta.json and the footer differ")?;
         Ok(meta.software)
     }

@@ -17,6 +17,7 @@ mod public;
 mod root;
 mod salvage;
 mod segment;
+pub(crate) mod strict;
 mod tarball;
 
 use std::fmt;

@@ -9,6 +9,7 @@ use super::{
     Code, ResumeMap,
     fault::{Checked, Fault, demand, time},
     limits,
+    strict::{self, Form},
 };
 
 const SKIPPABLE: u32 = 0x184D_2A5C;
@@ -54,6 +55,8 @@ pub(crate) fn decode(bytes: &Bytes) -> Checked<ResumeMap> {
     demand(framed, Code::Public, "there is no public frame where it should be")?;
     demand(json.len() as u64 <= limits::PUBLIC, Code::Limit, "the public frame is too large")?;
     demand(prefix[16..] == Digest::of(json).0, Code::Public, "the resume map was changed")?;
+    let plain = std::str::from_utf8(json).is_ok_and(|text| strict::is_object(text, Form::Any));
+    demand(plain, Code::Public, "the resume map is not one object, or has a member twice")?;
     let map: ResumeMap = serde_json::from_slice(json)
         .map_err(|error| broken(&format!("the resume map is not as it should be, column {}", error.column())))?;
     let sorted = map.entries.windows(2).all(|pair| pair[0].id < pair[1].id);

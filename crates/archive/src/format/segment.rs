@@ -3,7 +3,7 @@
 //! Does not: say where it was stored.
 
 use bytes::Bytes;
-use vmrewind_model::{Change, Digest, Epoch, ObjectOp, Op, RawObject, Record, Rv, Seq, Timestamp};
+use vmrewind_model::{Change, Digest, Epoch, ObjectKey, ObjectOp, Op, RawObject, Record, Rv, Seq, Timestamp};
 
 use super::{
     Code, ResumeMap, SeqRange,
@@ -179,19 +179,41 @@ impl Line {
     }
 
     fn check_object(&self) -> Checked<()> {
-        let Some(bytes) = &self.object else { return Ok(()) };
+        let (Some(bytes), Some(_)) = (&self.object, self.head.op) else { return Ok(()) };
         let seq = self.head.seq;
         let canonical = vmrewind_model::canonical::canonicalize(bytes).is_ok_and(|canonical| canonical == *bytes);
         if !canonical {
             return Err(Fault::new(Code::Object, format!("the object of record {seq} is not canonical JSON")));
         }
-        let head = RawObject::from_archive(bytes.clone())
-            .head()
-            .map_err(|error| Fault::new(Code::Object, format!("the object of record {seq}: {error}")))?;
-        let named = self.head.key.as_ref().is_some_and(|key| key.object == head.key && key.uid == head.uid);
+        let Named { api_version, kind, metadata } = serde_json::from_slice(bytes)
+            .map_err(|_| Fault::new(Code::Object, format!("the object of record {seq} lacks what every object has")))?;
+        let Metadata { namespace, name, uid, resource_version: Rv(_) } = metadata;
+        let group = api_version.split_once('/').map_or("", |(group, _)| group);
+        let object = ObjectKey::new(group, &kind, &namespace, &name);
+        let named = self.head.key.as_ref().is_some_and(|key| key.object == object && key.uid == uid);
         if !named {
             return Err(Fault::new(Code::Key, format!("the object of record {seq} is not the one that its key names")));
         }
         Ok(())
     }
+}
+
+/// What an object says of who it is.
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Named {
+    api_version: String,
+    kind: String,
+    metadata: Metadata,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata {
+    #[serde(default)]
+    namespace: String,
+    name: String,
+    #[serde(default)]
+    uid: String,
+    resource_version: Rv,
 }

@@ -43,9 +43,13 @@ pub(super) fn make(url: &ArchiveUrl) -> Result<(), ArchiveError> {
 fn refused(path: &Path, verb: &str, error: io::Error) -> ArchiveError {
     let what = format!("{verb} the directory {}", path.display());
     match error.kind() {
-        io::ErrorKind::NotFound => ArchiveError::NoArchive { place: path.display().to_string() },
+        io::ErrorKind::NotFound => {
+            // What is to be made lacks the directory above it.
+            let place = if verb == "make" { path.parent().unwrap_or(path) } else { path };
+            ArchiveError::NoPlace { place: place.display().to_string() }
+        }
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            ArchiveError::Denied { what, source: error.into() }
+            ArchiveError::Denied { what, files: true, source: error.into() }
         }
         _ => ArchiveError::StoreFailed { what, source: error.into() },
     }

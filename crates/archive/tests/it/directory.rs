@@ -77,7 +77,7 @@ async fn a_flipped_bit_and_a_cut_are_named_and_the_rest_stays_readable() {
         let ArchiveError::Damaged(damage) = error else { panic!("{error}") };
         assert_eq!((damage.segment, damage.code), (Some(3), code));
         let survey = archive.survey().await.expect("a survey");
-        assert_eq!(survey.damage, [damage]);
+        assert_eq!(survey.damage, [*damage]);
         assert_eq!((survey.records, survey.head.segment, survey.segments.len()), (8, 4, 3));
     }
     fs::write(&path, good).expect("written");

@@ -195,7 +195,8 @@ async fn a_rival_that_makes_the_archive_first_wins() {
     make(&elsewhere).await.expect("made");
     let text = r#"{"format":{"major":0,"minor":1},"features":{"read":[],"write":[],"maintain":[]},
         "archive":"00000000-0000-0000-0000-000000000001","cluster":"d","created":"2026-01-01T00:00:00Z",
-        "hash":"sha256","encryption":"none","software":"other"}"#;
+        "hash":"sha256","encryption":"none","software":"other"}
+"#;
     faulty.fail(Fault::on(Call::Put, 0, How::Race(Bytes::from_static(text.as_bytes()))).below("archive.json"));
     let error = make(&store).await.expect_err("somebody was faster");
     assert!(matches!(error, ArchiveError::AlreadyArchive { archive, .. } if archive.as_u128() == 1), "{error}");

@@ -11,6 +11,7 @@ use super::{
         Code,
         fault::{Checked, Fault, demand, time},
         limits, root,
+        strict::{self, Form},
     },
     Line, LineHead, OBJECT,
 };
@@ -22,15 +23,29 @@ struct Members<'a> {
     t: i64,
     #[serde(borrow)]
     op: Cow<'a, str>,
+    #[serde(default, deserialize_with = "present")]
     k: Option<RecordKey>,
+    #[serde(default, deserialize_with = "present")]
     era: Option<u32>,
+    #[serde(default, deserialize_with = "present")]
     lo: Option<i64>,
+    #[serde(default, deserialize_with = "present")]
     i: Option<u8>,
+    #[serde(default, deserialize_with = "present")]
     from: Option<u64>,
+    #[serde(default, deserialize_with = "present")]
     rv: Option<Rv>,
+    #[serde(default, deserialize_with = "present")]
     reason: Option<String>,
+    #[serde(default, deserialize_with = "present")]
     gap: Option<Gap>,
+    #[serde(default, deserialize_with = "present")]
     skip: Option<u8>,
+}
+
+/// Reads a member that is there: null is none.
+fn present<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(member: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(member).map(Some)
 }
 
 /// Reads one line, without its line feed. `frame` holds it, at `start`; the object's bytes are a slice of it.
@@ -69,13 +84,16 @@ pub(crate) fn parse(frame: &Bytes, start: usize, line: &str) -> Checked<Line> {
 
 /// Reads the members of a head and checks each by itself.
 fn members(head: &str) -> Checked<LineHead> {
+    demand(strict::is_object(head, Form::Compact), Code::Line, "the head of a line is not written as it should be")?;
     let members: Members<'_> = serde_json::from_str(head).map_err(|error| {
         Fault::new(Code::Line, format!("the head of a line is not as it should be, column {}", error.column()))
     })?;
     demand((1..=limits::NUMBER).contains(&members.seq), Code::Seq, "a seq is out of range")?;
     let known = Op::ALL.into_iter().find(|op| members.op.chars().eq([op.letter()]));
+    let letter = matches!(members.op.as_bytes(), [b'A'..=b'Z']);
+    demand(letter && matches!(members.skip, None | Some(1)), Code::Line, "an op is no letter, or skip is not 1")?;
     demand(known.is_some() || members.skip == Some(1), Code::Op, "an op is not known")?;
-    demand(members.era != Some(0), Code::Line, "eras start at 1")?;
+    demand(!matches!(members.era, Some(0 | 1)), Code::Line, "era is not a number from 2")?;
     demand(matches!(members.i, None | Some(1)), Code::Line, "i is not 1")?;
     let head = LineHead {
         seq: Seq(members.seq),
@@ -92,6 +110,9 @@ fn members(head: &str) -> Checked<LineHead> {
     };
     demand(head.lo.is_none_or(|lo| lo < head.t), Code::Time, "lo is not before t")?;
     demand(head.from.is_none_or(|from| from.0 > 0 && from < head.seq), Code::Seq, "from is not before seq")?;
+    if let Some(gap) = &head.gap {
+        gap_shape(gap, head.seq)?;
+    }
     Ok(head)
 }
 
@@ -125,18 +146,15 @@ fn shape(head: &LineHead, object: bool) -> Checked<()> {
     }
     let long = |text: &str| text.len() > limits::TEXT;
     demand(!head.reason.as_deref().is_some_and(long), Code::Limit, "a reason is too long")?;
-    match &head.gap {
-        Some(gap) => gap_shape(gap, head.seq),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 fn gap_shape(gap: &Gap, seq: Seq) -> Checked<()> {
     demand(gap.detail.len() <= limits::TEXT, Code::Limit, "the detail of a gap is too long")?;
     for instant in [Some(gap.from), gap.to].into_iter().flatten() {
-        time(instant.micros(), Code::Time)?;
+        time(instant.micros(), Code::Line)?;
     }
-    demand(gap.to.is_none_or(|to| gap.from <= to), Code::Time, "a gap ends before it begins")?;
+    demand(gap.to.is_none_or(|to| gap.from <= to), Code::Line, "a gap ends before it begins")?;
     let names_earlier = |opened: Seq| opened.0 > 0 && opened < seq && gap.to.is_some();
     demand(gap.opened.is_none_or(names_earlier), Code::Line, "a gap names itself, or closes without an end")
 }

@@ -11,6 +11,7 @@ use super::{
             footer::{Footer, flag},
             line,
             root::Tree,
+            tarball,
         },
         forge::{Forge, replace},
     },
@@ -62,6 +63,7 @@ pub(super) fn all() -> Vec<(String, Vector)> {
     let two = Forge::new(&shapes).cut(&shapes, 5).build();
     all.push(("ok-two-members.txt".into(), described(segment("the lines are cut into two members", 2, "ok", two))));
     all.extend(damaged());
+    all.extend(counted());
     all.extend(neighbours());
     all.extend(deep());
     all.extend(identities());
@@ -144,6 +146,15 @@ fn damaged() -> Vec<(String, Vector)> {
         Zstd "frame-dictionary" "a frame that names a dictionary": on_frame = |f: &mut Vec<u8>| f[4] |= 1;
         Zstd "frame-twice" "two frames where there is one": on_frame = |f: &mut Vec<u8>| f.extend_from_within(..);
         Zstd "frame-hidden" "a skippable frame inside": on_frame = |f: &mut Vec<u8>| f.extend_from_slice(b"\x50\x2A\x4D\x18\x01\x00\x00\x00x");
+        Zstd "frame-unused-bit" "the unused bit of a frame": on_frame = |f: &mut Vec<u8>| f[4] |= 0b1_0000;
+        Tar "tar-alone" "lines that were not cut, named as if they were": on_content = |c: &mut Vec<u8>| rename(c, "events-0000.jsonl");
+        Meta "meta-twice" "a member of meta.json twice": on_meta = |m: &mut Vec<u8>| replace(m, br#""epoch":1"#, br#""epoch":1,"epoch":1"#);
+        Meta "meta-lines" "meta.json on two lines": on_meta = |m: &mut Vec<u8>| replace(m, br#""epoch""#, b"\n\"epoch\"");
+        Public "public-twice" "a member of the resume map twice": on_public = |p: &mut Vec<u8>| resume_json(p, br#"{"complete":false,"complete":false,"entries":[]}"#);
+        Public "public-null" "a time of proof that is null": on_public = |p: &mut Vec<u8>| {
+            let json = String::from_utf8(p[48..].to_vec()).expect("JSON").replace(r#""provenAt":1800000000000001"#, r#""provenAt":null"#);
+            resume_json(p, json.as_bytes());
+        };
         Tar "tar-checksum" "a header's checksum": on_content = |c: &mut Vec<u8>| c[148] ^= 1;
         Tar "tar-symlink" "a symbolic link": on_content = |c: &mut Vec<u8>| c[156] = b'2';
         Tar "tar-pax" "a PAX header": on_content = |c: &mut Vec<u8>| c[156] = b'x';
@@ -157,7 +168,7 @@ fn damaged() -> Vec<(String, Vector)> {
         Flags "flag-gaps" "the flag for gaps is missing": on_footer = |f| f.flags &= !flag::GAPS;
         Flags "flag-complete" "the flag for a complete map is wrong": on_footer = |f| f.flags |= flag::COMPLETE;
     };
-    let lines: [Row<'_>; 11] = [
+    let lines: [Row<'_>; 30] = [
         ("line-utf8", Code::Line, "not UTF-8", b"left the", b"left\xFFthe"),
         ("line-crlf", Code::Line, "a carriage return", b"}\n", b"}\r\n"),
         ("line-empty", Code::Line, "an empty line", b"}\n", b"}\n\n"),
@@ -168,6 +179,43 @@ fn damaged() -> Vec<(String, Vector)> {
         ("line-time", Code::Time, "a time twice", br#""t":1800000000000002"#, br#""t":1800000000000001"#),
         ("line-year", Code::Time, "a time in 1970", br#""t":1800000000000002"#, br#""t":2"#),
         ("line-body", Code::Root, "another object than the root says", br#""text":"x""#, br#""text":"y""#),
+        ("line-space", Code::Line, "a space between members", br#","op":"X""#, br#", "op":"X""#),
+        (
+            "line-space-inside",
+            Code::Line,
+            "a space in the key",
+            br#","VirtualMachine","u1"]"#,
+            br#","VirtualMachine", "u1"]"#,
+        ),
+        ("line-escape", Code::Line, "an escape that is not the shortest", br#""left the"#, br#""\u006ceft the"#),
+        (
+            "line-unknown-twice",
+            Code::Line,
+            "an unknown member twice, deep inside",
+            br#","reason":"#,
+            br#","new":{"a":1,"a":1},"reason":"#,
+        ),
+        ("line-null", Code::Line, "lo is null", br#","reason":"#, br#","lo":null,"reason":"#),
+        ("line-era-1", Code::Line, "era 1 is not written", br#","reason":"#, br#","era":1,"reason":"#),
+        ("line-lo", Code::Time, "lo is t", br#","reason":"#, br#","lo":1800000000000007,"reason":"#),
+        ("line-from", Code::Seq, "from is its own seq", br#""op":"M""#, br#""op":"M","from":2"#),
+        ("line-seq-0", Code::Seq, "seq 0", br#"{"seq":2"#, br#"{"seq":0"#),
+        ("line-op-long", Code::Line, "an op of two letters", br#""op":"X""#, br#""op":"XX","skip":1"#),
+        ("line-op-small", Code::Line, "an op that is a small letter", br#""op":"X""#, br#""op":"y","skip":1"#),
+        ("line-skip-2", Code::Line, "skip is 2", br#""op":"X""#, br#""op":"Y","skip":2"#),
+        (
+            "line-skip-key",
+            Code::Line,
+            "a line to be passed over with a number for a key",
+            br#""op":"H""#,
+            br#""op":"Y","skip":1,"k":5"#,
+        ),
+        ("line-no-name", Code::Line, "a key without a name", br#","db-1","kubevirt.io""#, br#","","kubevirt.io""#),
+        ("line-gap-back", Code::Line, "a gap ends before it begins", br#""to":"#, br#""to":946684800000000,"was":"#),
+        ("line-gap-time", Code::Line, "a gap of 1970", br#""from":1800000000000001"#, br#""from":1"#),
+        ("line-object-null", Code::Line, "an object that is null", br#""obj":{"#, br#""obj":null,"was":{"#),
+        ("line-object-utf8", Code::Line, "an object that is not UTF-8", br#""text":"x""#, b"\"text\":\"\xFF\""),
+        ("line-integer", Code::Line, "a seq that is written with a fraction", br#"{"seq":2"#, br#"{"seq":2.0"#),
         ("line-reason", Code::Limit, "a reason of more than 1 KiB", b"left the selector", &[b'r'; 1025]),
     ];
     for (name, code, comment, from, to) in lines {
@@ -176,6 +224,45 @@ fn damaged() -> Vec<(String, Vector)> {
         all.push((format!("bad-{name}.txt"), segment(comment, 2, code.as_str(), forge.build())));
     }
     all
+}
+
+/// Renames the second member of a frame.
+fn rename(content: &mut Vec<u8>, name: &str) {
+    let lines = content.split_off(1024);
+    let member = tarball::member(&lines, 0).expect("the lines");
+    tarball::append(content, name, &lines[member.content]);
+}
+
+/// Makes the public frame of other JSON.
+fn resume_json(frame: &mut Vec<u8>, json: &[u8]) {
+    frame.truncate(48);
+    frame.extend_from_slice(json);
+    frame[16..48].copy_from_slice(&Digest::of(json).0);
+    let length = u32::try_from(frame.len() - 8).expect("small");
+    frame[4..8].copy_from_slice(&length.to_le_bytes());
+}
+
+/// Segments in which footer and index agree on what is wrong, and one with two mistakes of which one comes first.
+fn counted() -> Vec<(String, Vector)> {
+    let mut members = Forge::new(&samples::every_shape());
+    members.footer.members = 3;
+    members.on_index = Box::new(|index| index.frames[0].members = 3);
+    let mut both = Forge::new(&samples::every_shape());
+    both.on_index = Box::new(|index| (index.records, index.frames[0].content) = (99, u32::MAX));
+    let mut empty = Forge::new(&samples::every_shape());
+    empty.lines[0].clear();
+    let due = Draft { slot: 64, ..samples::draft(samples::every_shape()) };
+    let due = encode(&due).expect("good but for its slot").bytes;
+    let rows = [
+        ("index-frame-members", "a frame with another number of members", 2, Code::Count, members.build()),
+        ("index-two-mistakes", "another number of records, and a frame of 4 GiB", 2, Code::Count, both.build()),
+        ("tar-empty-member", "a member of lines without lines", 2, Code::Tar, empty.build()),
+        ("public-due", "slot 64 without a complete resume map", 64, Code::Public, due),
+    ];
+    let vector = |(name, comment, slot, code, object): (&str, &str, u64, Code, Bytes)| {
+        (format!("bad-{name}.txt"), segment(comment, slot, code.as_str(), object))
+    };
+    rows.into_iter().map(vector).collect()
 }
 
 /// Good segments that do not follow the one before.
@@ -202,10 +289,27 @@ fn neighbours() -> Vec<(String, Vector)> {
     ];
     let vector = |(name, code, comment, draft): (&str, Code, &str, Draft)| {
         let object = encode(&draft).expect("good by itself").bytes;
-        let vector = segment(comment, 2, code.as_str(), object).with("follows", "ok-fence.txt");
+        let vector = segment(comment, draft.slot, code.as_str(), object).with("follows", "ok-fence.txt");
         (format!("bad-follows-{name}.txt"), vector)
     };
-    rows.into_iter().map(vector).collect()
+    let mut all: Vec<_> = rows.into_iter().map(vector).collect();
+    all.push(vector(("missing", Code::Missing, "slot 2 is missing", Draft { slot: 3, ..shapes.clone() })));
+    // Behind a damaged segment a fence names no predecessor, and leaves out what that may have held.
+    let anew = |epoch, seq| Draft {
+        slot: 2,
+        epoch: Epoch(epoch),
+        nonce: [9; 16],
+        prev: Digest([0; 32]),
+        after: (Seq(seq), samples::t(0)),
+        ..fence.clone()
+    };
+    let object = encode(&anew(3, 2_097_152)).expect("good").bytes;
+    let vector_of = |expect: &str, comment, object| segment(comment, 2, expect, object).with("follows", "ok-fence.txt");
+    all.push(("ok-fence-anew.txt".into(), described(vector_of("ok", "a fence that begins anew", object))));
+    let old = encode(&anew(1, 0)).expect("good").bytes;
+    let epoch = vector_of(Code::Epoch.as_str(), "a fence that begins anew in the same epoch", old);
+    all.push(("bad-follows-anew.txt".into(), epoch));
+    all
 }
 
 /// Segments in which only an object is wrong.
@@ -250,10 +354,19 @@ fn identities() -> Vec<(String, Vector)> {
         ("no-cluster", Code::Identity.as_str(), "no cluster", r#""cluster""#, r#""clusters""#),
         ("not-json", Code::Identity.as_str(), "not JSON", "{", "["),
     ];
+    let large = format!(r#""software":"{}""#, "x".repeat(70_000));
+    let more = [
+        ("twice", Code::Identity.as_str(), "a member twice", r#""hash""#, r#""hash":"sha256","hash""#),
+        ("no-line-feed", Code::Identity.as_str(), "no line feed at the end", "}\n", "}"),
+        ("zone", Code::Identity.as_str(), "a time that is not written with Z", r#"Z","hash""#, r#"+00:00","hash""#),
+        ("large", Code::TooLarge.as_str(), "more than 64 KiB", r#""software":"test 1""#, large.as_str()),
+    ];
+    let rows = rows.into_iter().chain(more);
     let vector = |(name, expect, comment, from, to): (&str, &str, &str, &str, &str)| {
+        assert!(good.contains(from), "{from}");
         let text = if from.is_empty() { good.clone() } else { good.replacen(from, to, 1) };
         let headers = [("comment", comment), ("object", "identity"), ("expect", expect)];
         (format!("identity-{name}.txt"), Vector::new(&headers, Bytes::from(text)))
     };
-    rows.into_iter().map(vector).collect()
+    rows.map(vector).collect()
 }
