@@ -21,7 +21,8 @@ use crate::{at::Instant, commands};
     disable_version_flag = true,
     max_term_width = 100,
     after_help = "Exit codes: 0 done; 1 differs, or refused by policy; 2 usage, or unknown name; 3 partly done (journal kept); \
-        4 plan drifted; 5 conflict; 6 gap, unproven or uncertain at the instant asked for; 7 verification failed; \
+        4 plan drifted; 5 conflict; 6 gap, unproven or uncertain at the instant asked for; 7 damaged archive, or \
+        verification failed; \
         8 not reachable or not allowed, nothing was done; 10 no archive; 11 fenced; 12 wrong key; 70 fault of the program; \
         130 interrupted (safe)."
 )]
@@ -65,6 +66,9 @@ pub(crate) struct Global {
     /// Accept answers that touch a change of which only bounds in time are known
     #[arg(long, global = true)]
     pub(crate) allow_late: bool,
+    /// Pass over damaged segments of the archive: what they held is lost to the answer, which says so
+    #[arg(long, global = true)]
+    pub(crate) allow_damage: bool,
     /// Say less: warnings and errors only
     #[arg(short, long, global = true)]
     pub(crate) quiet: bool,

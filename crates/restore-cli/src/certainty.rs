@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use vmrewind_archive::{GapSpan, Late, Proof, State};
+use vmrewind_archive::{Damage, GapSpan, Late, Proof, State};
 use vmrewind_model::{ObjectKey, ProofState, Timestamp};
 
 use crate::{
@@ -109,6 +109,8 @@ pub(crate) enum Doubt<'a> {
     NeverCaptured(&'a Touch),
     /// It is not known whether a change came before or after the instant.
     Late(&'a Late),
+    /// Changes up to the instant were in a segment that is damaged. The archive is read only if that is allowed.
+    Damage(&'a Damage),
 }
 
 impl Doubt<'_> {
@@ -145,6 +147,7 @@ pub(crate) fn doubts<'a>(moment: &'a Moment, touched: &'a Touched) -> Vec<Doubt<
         found.extend(touches.iter().filter(unknown).map(Doubt::NeverCaptured));
     }
     found.extend(state.late.iter().filter(|late| touched.object(&late.key.object)).map(Doubt::Late));
+    found.extend(state.doubtful().map(Doubt::Damage));
     found
 }
 
@@ -184,9 +187,14 @@ fn known_unserved(state: &State, touch: &Touch) -> bool {
 /// [`Kind::Uncertain`] if something is, and the user has not allowed it.
 pub(crate) fn check(ctx: &mut Ctx, moment: &Moment, touched: &Touched) -> Result<(), CliError> {
     let found = doubts(moment, touched);
-    let (allowed, refused): (Vec<_>, Vec<_>) = found
-        .into_iter()
-        .partition(|doubt| if doubt.is_late() { ctx.global.allow_late } else { ctx.global.allow_gaps });
+    let (allowed, refused): (Vec<_>, Vec<_>) = found.into_iter().partition(|doubt| match doubt {
+        Doubt::Late(_) => ctx.global.allow_late,
+        Doubt::Damage(_) => ctx.global.allow_damage,
+        Doubt::Gap(_) | Doubt::Unproven(_) | Doubt::NeverCaptured(_) => ctx.global.allow_gaps,
+    });
+    for damage in moment.state.damage.iter().filter(|damage| damage.accounted || !damage.touches(moment.state.t)) {
+        ctx.talk.warn(&elsewhere(moment, damage))?;
+    }
     let mut masker = ctx.masker();
     for doubt in &allowed {
         ctx.talk.warn(&sentence(moment, doubt, &mut masker))?;
@@ -220,7 +228,30 @@ fn sentence(moment: &Moment, doubt: &Doubt<'_>, masker: &mut Masker) -> String {
         Doubt::Unproven(proof) => unproven_sentence(moment, proof),
         Doubt::NeverCaptured(touch) => format!("{} was never captured.", plural_name(touch)),
         Doubt::Late(late) => late_sentence(moment, late, masker),
+        Doubt::Damage(damage) => damage_sentence(moment, damage),
     }
+}
+
+/// Says what an answer may lack because of a damaged segment.
+fn damage_sentence(moment: &Moment, damage: &Damage) -> String {
+    let seen_again = |record: &vmrewind_model::Record| damage.before.is_some_and(|before| before <= record.t);
+    let objects = moment.state.objects.values();
+    let old = objects.filter(|entry| !seen_again(&entry.record)).count();
+    format!(
+        "{damage}. Changes in it may be missing: {old} of the {} objects read have no record after it, and may be older than \
+         they were, or gone; others may be missing.",
+        moment.state.objects.len()
+    )
+}
+
+/// Says of damage that does not make the answer uncertain where it is.
+fn elsewhere(moment: &Moment, damage: &Damage) -> String {
+    if damage.touches(moment.state.t) {
+        return format!(
+            "the archive is damaged: {damage}. The watcher went on behind it; gaps tell what is not proven because of it."
+        );
+    }
+    format!("the archive is damaged after {}: {damage}. This answer does not need it.", moment.label())
 }
 
 fn plural_name(touch: &Touch) -> String {
@@ -311,6 +342,7 @@ fn way_out(now: Timestamp, moment: &Moment, touched: &Touched, refused: &[Doubt<
                 _ => (None, None),
             },
             Doubt::NeverCaptured(_) => (None, None),
+            Doubt::Damage(damage) => (damage.after, None),
         };
         if earlier.is_none() && later.is_none() {
             blocked = true;
@@ -339,8 +371,11 @@ fn way_out(now: Timestamp, moment: &Moment, touched: &Touched, refused: &[Doubt<
         near.extend(after.filter(|at| !open_end && provable(at)).map(|at| format!("--at {at}")));
     }
     let mut flags = Vec::new();
-    if refused.iter().any(|doubt| !doubt.is_late()) {
+    if refused.iter().any(|doubt| !doubt.is_late() && !matches!(doubt, Doubt::Damage(_))) {
         flags.push("--allow-gaps");
+    }
+    if refused.iter().any(|doubt| matches!(doubt, Doubt::Damage(_))) {
+        flags.push("--allow-damage");
     }
     if refused.iter().any(Doubt::is_late) {
         flags.push("--allow-late");

@@ -4,7 +4,7 @@
 
 use std::io::IsTerminal as _;
 
-use vmrewind_archive::{Archive, ArchiveError, ArchiveUrl, At, ErrorKind, Store};
+use vmrewind_archive::{Archive, ArchiveError, ArchiveUrl, At, Damage, ErrorKind, Store};
 use vmrewind_model::{RecordKey, Timestamp};
 
 use crate::{
@@ -52,7 +52,8 @@ impl Ctx {
                 .hint("use --archive URL or set VMREWIND_ARCHIVE, for example to a directory or s3://bucket/prefix.")
         })?;
         let url: ArchiveUrl = url.parse().map_err(ArchiveError::from)?;
-        Ok(Archive::open(Store::open(&url)?).await?)
+        let archive = Archive::open(Store::open(&url)?).await?;
+        Ok(if self.global.allow_damage { archive.passing_over_damage() } else { archive })
     }
 
     /// Returns the namespace that names without one belong to.
@@ -123,10 +124,27 @@ pub(crate) fn unreadable(error: vmrewind_model::RawError) -> CliError {
     CliError::new(Kind::Damaged, format!("an archived object cannot be read: {error}"))
 }
 
+/// Says how to get an answer in spite of a damaged segment.
+pub(crate) fn around(damage: &Damage) -> String {
+    let before =
+        damage.after.map_or_else(String::new, |after| format!("what lies before it is intact: --at {after}; "));
+    format!(
+        "{before}--allow-damage passes over it and says what may be missing; info lists all damage. If a copy of the archive \
+         has {} intact, put that in its place.",
+        damage.object
+    )
+}
+
 impl From<ArchiveError> for CliError {
     fn from(error: ArchiveError) -> Self {
+        let hint = match &error {
+            ArchiveError::Damaged(damage) if damage.segment.is_some() => Some(around(damage)),
+            error => error.hint(),
+        };
         let kind = match (&error, error.kind()) {
-            (ArchiveError::NoArchive { .. } | ArchiveError::Unsupported { .. }, _) => Kind::NoArchive,
+            (ArchiveError::NoPlace { .. } | ArchiveError::NoArchive { .. } | ArchiveError::Unsupported { .. }, _) => {
+                Kind::NoArchive
+            }
             (_, ErrorKind::Unavailable | ErrorKind::Denied) => Kind::Unavailable,
             (_, ErrorKind::Fenced) => Kind::Fenced,
             (_, ErrorKind::Data) => Kind::Damaged,
@@ -134,6 +152,6 @@ impl From<ArchiveError> for CliError {
             (_, ErrorKind::Conflict) => Kind::Conflict,
             (_, ErrorKind::Bug) => Kind::Bug,
         };
-        Self::new(kind, chain(&error)).maybe_hint(error.hint())
+        Self::new(kind, chain(&error)).maybe_hint(hint)
     }
 }

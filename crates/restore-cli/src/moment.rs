@@ -67,8 +67,12 @@ pub(crate) async fn locate(
         Instant::Time(time) => Ok(At::Time(time)),
         Instant::Ago(age) => Ok(At::Time(ctx.now.minus(age))),
         Instant::Seq(seq) => {
-            let head = archive.head().await?;
-            if seq > head.seq {
+            // Where the end of the archive is damaged, the answer for `seq` tells whether there is such a record.
+            let head = match archive.head().await {
+                Err(ArchiveError::Damaged(_)) => None,
+                head => Some(head?),
+            };
+            if let Some(head) = head.filter(|head| seq > head.seq) {
                 return Err(CliError::usage(format!("the archive has no record {seq}: its newest is {}.", head.seq))
                     .hint(format!("use --at seq:{} or --at latest.", head.seq)));
             }

@@ -3,6 +3,7 @@
 //! Does not: show content of objects.
 
 use serde_json::{Value, json};
+use vmrewind_archive::{Damage, SeqRange};
 use vmrewind_model::{Change, Op, Record, Timestamp};
 
 /// Returns the word for what happened.
@@ -65,6 +66,25 @@ pub(crate) fn line(record: &Record) -> Value {
         "reason": reason,
         "gap": gap,
     })
+}
+
+/// Returns the line of `log -o jsonl` that stands in the place of a damaged segment: the members of a record, and what is damaged.
+pub(crate) fn damage_line(damage: &Damage) -> Value {
+    json!({
+        "seq": null, "t": null, "lo": null, "op": "damage", "group": null, "kind": null, "namespace": null, "name": null,
+        "uid": null, "resourceVersion": null, "era": null, "inferred": false, "fromSeq": null, "contentId": null,
+        "reason": null, "gap": null,
+        "damage": damage_json(damage),
+    })
+}
+
+/// Writes damage as it stands in `log` and `info`.
+pub(crate) fn damage_json(damage: &Damage) -> Value {
+    let range = |range: &SeqRange| json!({"first": range.first, "last": range.last});
+    let lost = damage.lost().map(|lost| lost.iter().map(range).collect::<Vec<_>>());
+    json!({"object": damage.object, "segment": damage.segment, "code": damage.code.as_str(), "offset": damage.offset,
+        "detail": damage.detail, "after": damage.after.map(micros), "before": damage.before.map(micros), "lost": lost,
+        "readable": damage.readable.iter().map(range).collect::<Vec<_>>(), "accounted": damage.accounted})
 }
 
 /// Returns who made the newest change that an object tells of: the manager of its newest `managedFields` entry.

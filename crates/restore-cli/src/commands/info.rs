@@ -6,16 +6,16 @@ use std::{io::Write as _, time::Duration};
 
 use clap::Args;
 use serde_json::{Value, json};
-use vmrewind_archive::{Archive, Damage, Proof, Timeline};
+use vmrewind_archive::{Archive, Proof, Timeline};
 use vmrewind_model::{ProofState, Timestamp};
 
 use crate::{
     age,
     certainty::{cause, state_name},
-    context::Ctx,
+    context::{Ctx, around},
     error::{CliError, Kind},
     output::{Format, Table, choose, envelope, style, to_json, to_yaml},
-    record::micros,
+    record::{damage_json, micros},
 };
 
 /// Show what the archive holds and how well it is proven
@@ -47,7 +47,7 @@ pub(crate) async fn run(ctx: &mut Ctx, args: InfoArgs) -> Result<u8, CliError> {
             Kind::Damaged,
             format!("{} part(s) of the archive are damaged; the first: {}.", timeline.damage.len(), timeline.damage[0]),
         )
-        .hint("what is intact stays readable: choose an --at before or after it, or read the segment's records from a copy."));
+        .hint(around(&timeline.damage[0])));
     }
     args.max_age.map_or(Ok(0), |limit| too_old(ctx.now, &timeline, limit))
 }
@@ -219,16 +219,9 @@ fn answer(now: Timestamp, archive: &Archive, timeline: &Timeline) -> Value {
             "head": {"segment": head.segment, "epoch": head.epoch, "seq": head.seq, "t": micros(head.t)},
             "first": timeline.first.map(micros), "records": timeline.records, "bytes": timeline.bytes,
             "segments": timeline.segments.len(), "writers": writers, "resources": proofs, "gaps": gaps,
-            "damage": timeline.damage.iter().map(damage).collect::<Vec<_>>(),
+            "damage": timeline.damage.iter().map(damage_json).collect::<Vec<_>>(),
         }),
     )
-}
-
-fn damage(damage: &Damage) -> Value {
-    let readable: Vec<Value> =
-        damage.readable.iter().map(|range| json!({"first": range.first, "last": range.last})).collect();
-    json!({"object": damage.object, "segment": damage.segment, "code": damage.code.as_str(), "offset": damage.offset,
-        "detail": damage.detail, "readable": readable})
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::io::Write as _;
 
 use clap::Args;
 use futures::{StreamExt as _, pin_mut};
-use vmrewind_archive::{Archive, At, SeqRange};
+use vmrewind_archive::{Archive, ArchiveError, At, Damage, SeqRange, Told};
 use vmrewind_model::{Change, ProofState, Record, RecordKey, Seq, Timestamp};
 
 use crate::{
@@ -14,19 +14,20 @@ use crate::{
     at::Instant,
     certainty::{Touched, state_name},
     context::Ctx,
-    error::CliError,
+    error::{CliError, Kind},
     missing::not_there,
     moment::{Moment, locate},
     names::{Target, Types, parse_targets},
     output::{API_VERSION, Format, Table, choose, style, to_line},
-    record::{line, micros},
+    record::{damage_line, line, micros},
     timeline::Follower,
 };
 
 /// Show the timeline of an object, or of everything
 ///
 /// Changes of status and bookkeeping are folded, phases and conditions apart; --all shows them. A line tells between which
-/// instants a change happened where the archive knows only that. Gaps stand in their place.
+/// instants a change happened where the archive knows only that. Gaps stand in their place, and so does what is lost because a
+/// segment of the archive is damaged; after that the exit code is 7, unless --allow-damage.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  kubectl vmrewind log vm/db-1 -n prod\n  kubectl vmrewind log -A --since -2h\n  \
     kubectl vmrewind log -A --all -o jsonl    # every record of the archive")]
@@ -64,6 +65,14 @@ impl Window {
     fn ended_before(&self, record: &Record) -> bool {
         record.seq > self.until.0 || record.t > self.until.1
     }
+
+    /// Tells whether what a damaged segment held may lie in the window.
+    fn shows(&self, damage: &Damage) -> bool {
+        let (first, last) = damage.held.map_or((Seq(0), Seq(u64::MAX)), |held| (held.first, held.last));
+        let early = last <= self.after.0 || damage.before.is_some_and(|before| before <= self.after.1);
+        let late = first > self.until.0 || damage.after.is_some_and(|after| after >= self.until.1);
+        !early && !late
+    }
 }
 
 /// Shows what happened.
@@ -76,12 +85,22 @@ pub(crate) async fn run(ctx: &mut Ctx, args: LogArgs) -> Result<u8, CliError> {
     let window = window(ctx, &archive, &args, &targets, namespace.as_deref()).await?;
     warn_about_capture(ctx, &archive, &touched).await?;
     let filter = |key: &RecordKey| touched.object(&key.object);
-    let history = archive.history(&filter, SeqRange::ALL);
+    let history = archive.told(&filter, SeqRange::ALL);
     pin_mut!(history);
+    let mut damaged = 0;
     let mut printer = Printer::new(ctx, &args, &types, targets.len() == 1 && targets[0].name.is_some());
     let mut about_objects = false;
-    while let Some(record) = history.next().await {
-        let record = record?;
+    while let Some(told) = history.next().await {
+        let record = match told? {
+            Told::Record(record) => *record,
+            Told::Damage(damage) => {
+                if window.shows(&damage) {
+                    damaged += usize::from(!damage.accounted);
+                    printer.damage(ctx, &damage)?;
+                }
+                continue;
+            }
+        };
         if window.ended_before(&record) {
             break;
         }
@@ -100,6 +119,11 @@ pub(crate) async fn run(ctx: &mut Ctx, args: LogArgs) -> Result<u8, CliError> {
     }
     printer.finish(ctx)?;
     match targets.as_slice() {
+        _ if damaged > 0 && !ctx.global.allow_damage => Err(CliError::new(
+            Kind::Damaged,
+            format!("the timeline has {damaged} hole(s), where segments of the archive are damaged."),
+        )
+        .hint("the lines with damage tell what is lost; with --allow-damage this is no failure.")),
         [target] if !about_objects && target.name.is_some() => {
             let key = target.key(namespace.as_deref().unwrap_or_default());
             let key = key.ok_or_else(|| CliError::bug("an object without a name was accepted."))?;
@@ -125,7 +149,11 @@ async fn window(
         let Some(instant) = instant else { return Ok(none) };
         Ok(match locate(ctx, archive, instant, object.as_ref()).await? {
             At::Latest => {
-                let head = archive.head().await?;
+                // Behind a damaged head, nothing is known to be newer than its records can be.
+                let head = match archive.head().await {
+                    Err(ArchiveError::Damaged(_)) => archive.head_behind_damage().await?,
+                    head => head?,
+                };
                 (head.seq, none.1)
             }
             At::Time(time) => (none.0, time),
@@ -227,6 +255,21 @@ impl<'a> Printer<'a> {
         Ok(())
     }
 
+    /// Shows that a segment is damaged, in its place.
+    fn damage(&mut self, ctx: &mut Ctx, damage: &Damage) -> Result<(), CliError> {
+        self.unfold(ctx)?;
+        let Some(table) = &mut self.table else { return self.json_line(ctx, &damage_line(damage)) };
+        let time = damage.after.map(micros).unwrap_or_default();
+        let mut cells = vec![time, String::new(), String::new(), format!("{0}damage{0:#}", style::BAD)];
+        if !self.one_object {
+            cells.push(format!("segment {}", damage.segment.unwrap_or_default()));
+        }
+        cells.extend([String::new(), damage.to_string()]);
+        self.printed += 1;
+        table.row(&mut ctx.out, cells)?;
+        Ok(())
+    }
+
     /// Names what a record is about, in a form that can be typed.
     fn subject(&self, record: &Record) -> String {
         match &record.change {
@@ -250,7 +293,11 @@ impl<'a> Printer<'a> {
     }
 
     fn json(&mut self, ctx: &mut Ctx, record: &Record) -> Result<(), CliError> {
-        let text = to_line(&line(record))?;
+        self.json_line(ctx, &line(record))
+    }
+
+    fn json_line(&mut self, ctx: &mut Ctx, line: &serde_json::Value) -> Result<(), CliError> {
+        let text = to_line(line)?;
         if self.format == Format::Json {
             let before = if self.printed == 0 {
                 format!("{{\"apiVersion\":\"{API_VERSION}\",\"kind\":\"Timeline\",\"items\":[\n")

@@ -88,7 +88,7 @@ fn an_archive_of_a_newer_format_is_refused() {
     let mut identity: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     identity["format"]["major"] = 9.into();
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).expect("ours");
-    std::fs::write(&file, identity.to_string()).expect("writable");
+    std::fs::write(&file, format!("{identity}\n")).expect("writable");
     let ran = told.run("info");
     assert_eq!(ran.code, 10, "{}", ran.all());
     assert!(ran.stderr.contains("newer"), "{}", ran.stderr);
@@ -238,4 +238,27 @@ fn an_answer_that_does_not_fit_on_the_disk_is_no_answer() {
         .status()
         .expect("the tool runs");
     assert_eq!(status.code(), Some(8));
+}
+
+#[test]
+fn a_place_that_does_not_exist_is_called_so_and_one_without_rights_names_the_rights() {
+    use std::os::unix::fs::PermissionsExt as _;
+    for place in ["/nope", "/nope/a/b"] {
+        let ran = run_alone(&["info", "--archive", place]);
+        assert_eq!(ran.code, 10, "{}", ran.all());
+        assert!(
+            ran.stderr.contains(&format!("{place} does not exist")) && ran.stderr.contains("Hint:"),
+            "{}",
+            ran.stderr
+        );
+    }
+    let told = morning().write();
+    std::fs::set_permissions(told.place(), std::fs::Permissions::from_mode(0o000)).expect("ours");
+    let ran = told.run("info");
+    std::fs::set_permissions(told.place(), std::fs::Permissions::from_mode(0o700)).expect("ours");
+    // The owner of everything is refused nothing.
+    if ran.code != 0 {
+        assert_eq!(ran.code, 8, "{}", ran.all());
+        assert!(ran.stderr.contains("r-x") && !ran.stderr.contains("get and list"), "{}", ran.stderr);
+    }
 }
