@@ -81,6 +81,12 @@ impl WatcherError {
         match self {
             Self::Settings(error) => error.hint(),
             Self::Cluster(error) => error.hint(),
+            Self::Archive(ArchiveError::Damaged(damage)) if damage.segment.is_some() => Some(format!(
+                "Put an intact copy of {} in its place if there is one. Else keep a copy of what is there, and give \
+                 --pass-over-damage: capture goes on behind it, with a gap for every resource, and everything is listed anew. \
+                 Nothing was written.",
+                damage.object
+            )),
             Self::Archive(error) => error.hint(),
             Self::OtherCluster { .. } => Some(
                 "Choose another place, or give --adopt if that cluster was rebuilt and this one takes its place."

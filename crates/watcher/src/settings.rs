@@ -32,6 +32,9 @@ pub struct Flags {
     /// Go on in an archive that another cluster began (after a cluster was rebuilt).
     #[arg(long)]
     pub adopt: bool,
+    /// Go on behind damaged segments of the archive, with a gap for every resource.
+    #[arg(long)]
+    pub pass_over_damage: bool,
     /// The kubeconfig; without one, the pod's service account.
     #[arg(long, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
@@ -85,6 +88,8 @@ pub struct Settings {
     pub archive: String,
     /// See [`File::adopt`].
     pub adopt: bool,
+    /// See [`File::pass_over_damage`].
+    pub pass_over_damage: bool,
     /// See [`File::kubeconfig`].
     pub kubeconfig: Option<PathBuf>,
     /// See [`File::context`].
@@ -113,6 +118,7 @@ impl Default for Settings {
             kind: KIND.to_owned(),
             archive: String::new(),
             adopt: false,
+            pass_over_damage: false,
             kubeconfig: None,
             context: None,
             listen: file.listen,
@@ -154,6 +160,7 @@ impl Settings {
             kind: KIND.to_owned(),
             archive: flags.archive.or(file.archive).unwrap_or_default(),
             adopt: flags.adopt || file.adopt,
+            pass_over_damage: flags.pass_over_damage || file.pass_over_damage,
             kubeconfig: flags.kubeconfig.or(file.kubeconfig),
             context: flags.context.or(file.context),
             listen: flags.listen.unwrap_or(file.listen),

@@ -10,7 +10,7 @@ use std::{
 };
 
 use futures::TryStreamExt as _;
-use object_store::memory::InMemory;
+use object_store::{ObjectStoreExt as _, memory::InMemory, path::Path};
 use serde_json::json;
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -474,4 +474,60 @@ async fn with_its_default_times_it_stays_proven_through_quiet_and_busy_minutes()
     assert!(records.iter().all(|record| !matches!(record.change, Change::Gap(_))), "and there is no gap");
     let silence = records.windows(2).map(|pair| pair[1].t.since(pair[0].t)).max();
     assert!(silence <= Some(Duration::from_secs(62)), "a heartbeat tells that it lives: {silence:?}");
+}
+
+/// Changes a bit in the middle of a segment.
+async fn damage(objects: &Arc<InMemory>, slot: u64) {
+    let path = Path::from(format!("log/0000/{slot:016x}"));
+    let mut bytes = objects.get(&path).await.expect("there").bytes().await.expect("readable").to_vec();
+    bytes[60] ^= 1;
+    objects.put(&path, bytes.into()).await.expect("written");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_damaged_archive_is_refused_unless_it_is_to_be_passed_over_and_then_everything_is_listed_anew() {
+    let objects = Arc::new(InMemory::new());
+    let store = Store::from_parts(objects.clone(), StoreKind::Memory);
+    let server = FakeApiServer::new();
+    server.put(&secret("ci", "b25l"));
+    server.put(&vm("db", "ci", 1));
+    server.put(&vm("old", "ci", 1));
+    start(&server, &store).ready().await.stop().await;
+    // What is captured now is lost: a change, a deletion, and a new machine.
+    let archive = || async { Archive::open(store.clone()).await.expect("an archive").with_cpu(Cpu::Inline) };
+    let first = archive().await.head().await.expect("intact").segment + 2;
+    let run = start(&server, &store).ready().await;
+    server.put(&vm("db", "ci", 2));
+    server.remove("VirtualMachine", "default", "old");
+    server.put(&vm("new", "ci", 1));
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    run.stop().await;
+    let last = archive().await.head().await.expect("intact").segment;
+    for slot in first..=last {
+        damage(&objects, slot).await;
+    }
+    let error = in_time(start(&server, &store).task).await.expect("no panic").expect_err("refused");
+    assert_eq!(error.exit_code(), 7);
+    assert!(error.to_string().contains(&format!("{first:016x}")), "{error}");
+    assert!(error.hint().expect("a hint").contains("--pass-over-damage"));
+    assert_eq!(archive().await.head_behind_damage().await.expect("a head").segment, last, "nothing was written");
+
+    start_with(&server, &store, Settings { pass_over_damage: true, ..settings() }).ready().await.stop().await;
+    let state = archive().await.state_at(At::Latest, &|_| true, &Silent).await.expect("accounted for");
+    let cores = |name: &str| {
+        let entry = state.objects.get(&ObjectKey::new("kubevirt.io", "VirtualMachine", "default", name))?;
+        let object = entry.record.change.object()?.value().ok()?;
+        object["spec"]["template"]["spec"]["domain"]["cpu"]["cores"].as_u64()
+    };
+    assert_eq!((cores("db"), cores("new"), cores("old")), (Some(2), Some(1), None));
+    assert!(
+        state.gaps.is_empty()
+            && state.proofs.iter().all(|proof| proof.covers(state.t) || proof.entry.state == ProofState::Live)
+    );
+    let gaps = archive().await.timeline().await.expect("readable").gaps;
+    let damaged = gaps.iter().filter(|span| span.gap.cause == GapCause::Damage);
+    assert_eq!(damaged.count(), state.proofs.len(), "one for every resource");
+    // It is accounted for: no flag is needed, and nothing is listed again.
+    start(&server, &store).ready().await.stop().await;
+    assert_eq!(archive().await.timeline().await.expect("readable").gaps.len(), gaps.len());
 }

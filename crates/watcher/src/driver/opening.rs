@@ -4,10 +4,12 @@
 
 use std::time::Duration;
 
-use futures::{StreamExt as _, pin_mut};
+use futures::{TryStreamExt as _, pin_mut};
 use tokio::sync::watch;
 use uuid::Uuid;
-use vmrewind_archive::{Archive, ArchiveError, Fence, FenceOutcome, Head, NewArchive, Writer};
+use vmrewind_archive::{
+    Archive, ArchiveError, Damage, Fence, FenceOutcome, Head, NewArchive, Part, Writer, damage_detail,
+};
 use vmrewind_cluster::{ClusterError, ClusterIdentity, ErrorKind};
 use vmrewind_model::Timestamp;
 
@@ -50,9 +52,11 @@ pub(super) async fn open(
         archive = %identity.archive, cluster = %cluster.uid, server = %cluster.server_version, "archive opened"
     );
     let mut replayed = Head::EMPTY;
-    let mut head = archive.head().await?;
+    let mut head = archive.head_behind_damage().await?;
+    let mut damage = Vec::new();
     for _ in 0..FENCES {
-        replay(&archive, state, &replayed, &head).await?;
+        damage.extend(replay(&archive, state, &replayed, &head).await?);
+        let damage = unaccounted(watcher, &archive, &damage).await?;
         replayed = head.clone();
         let (now, steady) = ((watcher.clock)(), (watcher.steady)());
         let fence = Fence {
@@ -68,6 +72,7 @@ pub(super) async fn open(
                     state.adopt();
                 }
                 state.replayed((watcher.steady)());
+                lose(state, &damage);
                 tracing::info!(epoch = %writer.head().epoch, segment = writer.head().segment, "archive taken over");
                 return Ok(writer);
             }
@@ -165,22 +170,57 @@ async fn open_or_init(watcher: &Watcher, cluster: &ClusterIdentity) -> Result<Ar
     }
 }
 
-/// Replays the segments after `from` up to `to`.
-async fn replay(archive: &Archive, state: &mut State, from: &Head, to: &Head) -> Result<(), ArchiveError> {
+/// Replays the segments after `from` up to `to`, with what is left of those that are damaged. Returns the damage.
+async fn replay(archive: &Archive, state: &mut State, from: &Head, to: &Head) -> Result<Vec<Damage>, ArchiveError> {
+    let mut found = Vec::new();
     if from.segment >= to.segment {
-        return Ok(());
+        return Ok(found);
     }
-    let segments = archive.segments(from.segment + 1..=to.segment);
-    pin_mut!(segments);
-    while let Some(segment) = segments.next().await {
-        let segment = segment?;
+    let parts = archive.parts(from.segment + 1..=to.segment);
+    pin_mut!(parts);
+    while let Some(part) = parts.try_next().await? {
+        let segment = match part {
+            Part::Whole(segment) => segment,
+            Part::Damaged(damage, left) => {
+                found.push(*damage);
+                let Some(left) = left else { continue };
+                left
+            }
+        };
         for record in segment.records() {
             state.replay(&record?);
         }
         state.replay_resume(&segment.resume.entries);
         state.replay_until(segment.summary.t_last);
     }
-    Ok(())
+    state.replay_behind(to.seq, to.t);
+    Ok(found)
+}
+
+/// Leaves out what an earlier start has recorded. What is left is an error, unless it is to be passed over.
+async fn unaccounted(watcher: &Watcher, archive: &Archive, found: &[Damage]) -> Result<Vec<Damage>, ArchiveError> {
+    if found.is_empty() {
+        return Ok(Vec::new());
+    }
+    let timeline = archive.timeline().await?;
+    let (old, new): (Vec<_>, Vec<_>) = found.iter().cloned().partition(|damage| timeline.accounts_for(damage));
+    for damage in &old {
+        tracing::warn!(%damage, "the archive is damaged, and gaps say so since an earlier start");
+    }
+    match new.first() {
+        Some(first) if !watcher.settings.pass_over_damage => Err(first.clone().into()),
+        _ => Ok(new),
+    }
+}
+
+/// Has a gap recorded for everything, and everything listed anew, if segments were passed over.
+fn lose(state: &mut State, damage: &[Damage]) {
+    let slots: Vec<u64> = damage.iter().filter_map(|damage| damage.segment).collect();
+    let Some(after) = damage.iter().map(|damage| damage.after.unwrap_or(Timestamp::MIN)).min() else { return };
+    for damage in damage {
+        tracing::error!(%damage, "the archive is damaged; passing over it, with a gap for every resource");
+    }
+    state.lose(after, damage_detail(&slots));
 }
 
 async fn take_over(

@@ -9,13 +9,14 @@ use vmrewind_model::{GapCause, ProofState, ResourceId};
 use super::{
     State,
     io::{Choice, Out, ResourceSpec, Ticket},
-    resource::{Phase, Resource},
+    resource::{Phase, Relist, Resource},
 };
 
 impl State {
     /// Compares what is served and in scope with what is captured.
     pub(super) fn discovered(&mut self, out: &mut Out, served: Vec<ResourceSpec>, stale: &BTreeSet<String>) {
         let first = self.discovered_at.is_none();
+        self.account_for_damage(out);
         // A type that was not served until the last look held nothing until then.
         let since = self.discovered_at.or(self.order.last_t()).unwrap_or(out.wall);
         self.discovered_at = Some(out.wall);
@@ -57,6 +58,7 @@ impl State {
             resource.era = entry.era;
             resource.proven = entry.proven_at;
             resource.audit = super::audit::Audit::new(audit_at, resource.last_proven());
+            resource.relist = self.is_damaged(&id).then_some(Relist::Damaged);
         }
         let go = resource.rv.is_some() || resource.spec.root || resource.spec.choice == Choice::ByName;
         self.resources.insert(id.clone(), resource);

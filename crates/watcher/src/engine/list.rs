@@ -293,6 +293,7 @@ impl State {
             let (cause, detail) = match walk.why {
                 _ if whole => (GapCause::Unseen, UNSEEN),
                 Relist::Rollback => (GapCause::StorageRollback, "versions before and after cannot be compared"),
+                Relist::Damaged => (GapCause::Damage, "the archive lost changes"),
                 Relist::Expired | Relist::First => {
                     (GapCause::Expired, "the server no longer has every version of what changed")
                 }

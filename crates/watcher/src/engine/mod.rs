@@ -6,6 +6,7 @@
 //! depart.rs   left a selector, or deleted?        audit.rs          list beside the watch
 //! objects.rs  what is known of an object          follow.rs         by name
 //! gaps.rs     what is not known                   discover.rs       resources come and go
+//! damage.rs   segments that cannot be read
 //! ```
 //!
 //! The state is a function of the archive and of what was received since: [`State::replay`] rebuilds it.
@@ -16,6 +17,7 @@
 
 mod audit;
 mod body;
+mod damage;
 mod depart;
 mod discover;
 mod follow;
@@ -107,6 +109,8 @@ pub struct State {
     resources: BTreeMap<ResourceId, resource::Resource>,
     /// Resources of the archive that are not captured (yet).
     retired: BTreeMap<ResourceId, ResumeEntry>,
+    /// What the replay passed over, until it is recorded.
+    lost: Option<damage::Lost>,
     objects: objects::Objects,
     follow: follow::Follow,
     gaps: gaps::Gaps,
@@ -164,6 +168,7 @@ impl State {
             order: time::Order::new(),
             resources: BTreeMap::new(),
             retired: BTreeMap::new(),
+            lost: None,
             objects: objects::Objects::default(),
             follow: follow::Follow::default(),
             gaps: gaps::Gaps::default(),

@@ -2,7 +2,7 @@
 //!
 //! Does not: read the archive; the driver hands the records in.
 
-use vmrewind_model::{Change, Digest, ObjectKey, Record, ResumeEntry, Rv, Timestamp};
+use vmrewind_model::{Change, Digest, ObjectKey, Record, ResumeEntry, Rv, Seq, Timestamp};
 
 use super::{
     State,
@@ -95,6 +95,12 @@ impl State {
 
     /// Takes over the instant of a segment's end: the next record has a later one.
     pub fn replay_until(&mut self, t: Timestamp) {
+        self.order.replay_until(t);
+    }
+
+    /// Goes on behind a place of the archive, whether or not what lies before it could be read.
+    pub fn replay_behind(&mut self, seq: Seq, t: Timestamp) {
+        self.order.replay_behind(seq);
         self.order.replay_until(t);
     }
 

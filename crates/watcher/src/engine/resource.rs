@@ -24,6 +24,8 @@ pub(super) enum Relist {
     Expired,
     /// The cluster's storage went back.
     Rollback,
+    /// The archive lost changes.
+    Damaged,
 }
 
 /// What is going on.

@@ -61,6 +61,10 @@ impl Order {
         self.era = self.era.max(record.era);
     }
 
+    pub(super) fn replay_behind(&mut self, seq: Seq) {
+        self.last_seq = self.last_seq.max(seq);
+    }
+
     pub(super) fn replay_until(&mut self, t: Timestamp) {
         self.last_t = self.last_t.max(Some(t));
     }

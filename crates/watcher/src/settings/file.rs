@@ -44,6 +44,8 @@ pub struct File {
     pub archive: Option<String>,
     /// Go on in an archive that another cluster began.
     pub adopt: bool,
+    /// Go on behind damaged segments of the archive, with a gap for every resource, of which everything is listed anew.
+    pub pass_over_damage: bool,
     /// The kubeconfig; without one, `KUBECONFIG`, `~/.kube/config`, or the pod's service account.
     pub kubeconfig: Option<PathBuf>,
     /// The context of the kubeconfig.
@@ -71,6 +73,7 @@ impl Default for File {
             kind: KIND.to_owned(),
             archive: None,
             adopt: false,
+            pass_over_damage: false,
             kubeconfig: None,
             context: None,
             listen: SocketAddr::from(([0, 0, 0, 0], 8080)),
