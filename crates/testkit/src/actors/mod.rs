@@ -58,8 +58,9 @@ pub use self::vm::STATE_LABEL;
 pub use self::volumes::DRIVER;
 pub use self::write::OnWrite;
 
-/// Everything is looked at again this often, so that nothing hangs for want of an event.
-const RESYNC: Duration = Duration::from_secs(5);
+/// Everything is looked at again this often, so that nothing hangs for want of an event. Thousands of objects looked at more
+/// often than this would take the processor from those that have something to be done.
+const RESYNC: Duration = Duration::from_secs(30);
 
 /// What differs between one test bench and another.
 #[derive(Clone)]

@@ -17,8 +17,8 @@ use super::object::Object;
 use super::stores::Stores;
 use super::{Actor, RESYNC};
 
-/// How many objects of a kind are worked on at once.
-const AT_ONCE: u16 = 8;
+/// How many objects of a kind are worked on at once: most of the time they wait for the server.
+const AT_ONCE: u16 = 32;
 
 /// A controller that is being put together.
 struct Part<'a> {
