@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 use vmrewind_testkit::actors::Kind;
-use vmrewind_testkit::bench::{named, run, shapes, shared, vm};
-use vmrewind_tests::{Site, agree_with_python_reader};
+use vmrewind_testkit::bench::{named, run, shapes, vm};
+use vmrewind_tests::agree_with_python_reader;
 
-use super::{core, live, recorded};
+use super::{begin, core, live, recorded};
 
 fn identity(machine: &Value) -> [String; 3] {
     let domain = &machine["spec"]["template"]["spec"]["domain"];
@@ -16,10 +16,8 @@ fn identity(machine: &Value) -> [String; 3] {
 #[test]
 fn a_copy_in_another_namespace_has_an_identity_and_disks_of_its_own() {
     run(async {
-        let (bench, ns) = (shared(), "copy-from");
-        bench.namespace(ns).await?;
-        let site = Site::new(bench)?;
-        let watcher = site.watcher()?.ready().await?;
+        let ns = "copy-from";
+        let (bench, site, watcher) = begin(ns).await?;
         bench.create_all(&shapes::with_template_disk(ns, "app")).await?;
         bench.create_all(&shapes::with_own_disk(ns, "db", shapes::FAST)).await?;
         let original = bench.wait_running(ns, "app").await?;
@@ -27,22 +25,12 @@ fn a_copy_in_another_namespace_has_an_identity_and_disks_of_its_own() {
         recorded(bench, &site, &[vm(ns, "app"), vm(ns, "db"), core("Secret", ns, "app-ci")]).await?;
         watcher.stop().await?;
 
-        let copy = |machine: &'static str, to: &'static str, volumes: &'static str| {
-            let map = if to == "copy-to" { "copy-from=copy-to" } else { "copy-from=copy-blank" };
-            vec![
-                "restore",
-                machine,
-                "-n",
-                "copy-from",
-                "--namespace-map",
-                map,
-                "--create-namespace",
-                "--volumes",
-                volumes,
-                "--yes",
-            ]
+        let copy = async |machine: &str, to: &str, volumes: &str| {
+            let map = format!("{ns}={to}");
+            let restore = ["restore", machine, "-n", ns, "--create-namespace", "--yes", "--namespace-map"];
+            site.tool.ok(&[&restore[..], &[&map, "--volumes", volumes]].concat()).await
         };
-        site.tool.ok(&copy("vm/app", "copy-to", "reimport")).await?;
+        copy("vm/app", "copy-to", "reimport").await?;
         let made = bench.wait_running("copy-to", "app").await?;
         for (old, new) in identity(&original).iter().zip(identity(&made)) {
             assert_ne!(*old, new);
@@ -52,7 +40,7 @@ fn a_copy_in_another_namespace_has_an_identity_and_disks_of_its_own() {
         let secret = live(bench, &core("Secret", "copy-to", "app-ci")).await?;
         assert_eq!(secret["data"], live(bench, &core("Secret", ns, "app-ci")).await?["data"]);
 
-        site.tool.ok(&copy("vm/db", "copy-blank", "blank")).await?;
+        copy("vm/db", "copy-blank", "blank").await?;
         bench.wait_running("copy-blank", "db").await?;
         let data = bench.data_of("copy-blank", "db-disk").await?;
         assert!(

@@ -3,18 +3,16 @@
 use serde_json::json;
 use vmrewind_testkit::actors::Kind;
 use vmrewind_testkit::bench::shapes::{self, FAST, KEEP};
-use vmrewind_testkit::bench::{named, run, shared, vm};
-use vmrewind_tests::{Site, agree_with_python_reader, essence};
+use vmrewind_testkit::bench::{named, run, vm};
+use vmrewind_tests::essence;
 
-use super::{core, deleted, live, recorded};
+use super::{begin, core, deleted, end, live, recorded, restore};
 
 #[test]
 fn a_deleted_machine_comes_back_onto_its_own_disk_as_it_was_captured() {
     run(async {
-        let (bench, ns) = (shared(), "restore-own");
-        bench.namespace(ns).await?;
-        let site = Site::new(bench)?;
-        let watcher = site.watcher()?.ready().await?;
+        let ns = "restore-own";
+        let (bench, site, watcher) = begin(ns).await?;
         bench.create_all(&shapes::with_own_disk(ns, "db", FAST)).await?;
         bench.wait_running(ns, "db").await?;
         let objects = [
@@ -32,7 +30,7 @@ fn a_deleted_machine_comes_back_onto_its_own_disk_as_it_was_captured() {
         bench.delete(&objects[1]).await?;
         bench.wait_gone(&objects[0]).await?;
         recorded(bench, &site, &objects[..2]).await?;
-        site.tool.ok(&["restore", "vm/db", "-n", ns, "--at", "before-delete", "--allow-late", "--yes"]).await?;
+        restore(&site, ns, "vm/db", &[]).await?.expect(0)?;
 
         let back = bench.wait_running(ns, "db").await?;
         assert_ne!(back["metadata"]["uid"], machine["metadata"]["uid"], "it is a new incarnation");
@@ -43,18 +41,15 @@ fn a_deleted_machine_comes_back_onto_its_own_disk_as_it_was_captured() {
         assert_eq!(claim["metadata"]["uid"], disk["metadata"]["uid"], "the claim was not touched");
         assert_eq!(bench.data_of(ns, "db-disk").await?, data);
         assert_eq!(bench.ledger().imports(ns, "db-disk"), 1, "nothing was fetched again");
-        watcher.stop().await?;
-        agree_with_python_reader(&site.tool, &site.archive()).await
+        end(&site, watcher).await
     });
 }
 
 #[test]
 fn a_disk_whose_volume_was_retained_is_bound_again_and_its_data_volume_adopted_without_an_import() {
     run(async {
-        let (bench, ns) = (shared(), "restore-retained");
-        bench.namespace(ns).await?;
-        let site = Site::new(bench)?;
-        let watcher = site.watcher()?.ready().await?;
+        let ns = "restore-retained";
+        let (bench, site, watcher) = begin(ns).await?;
         bench.create_all(&shapes::with_own_disk(ns, "db", KEEP)).await?;
         bench.wait_running(ns, "db").await?;
         let objects = [vm(ns, "db"), named(Kind::DataVolume, ns, "db-disk"), named(Kind::Claim, ns, "db-disk")];
@@ -68,20 +63,7 @@ fn a_disk_whose_volume_was_retained_is_bound_again_and_its_data_volume_adopted_w
         bench.delete(&objects[1]).await?;
         bench.wait_gone(&objects[2]).await?;
         recorded(bench, &site, &objects).await?;
-        site.tool
-            .ok(&[
-                "restore",
-                "vm/db",
-                "-n",
-                ns,
-                "--at",
-                "before-delete",
-                "--allow-late",
-                "--volumes",
-                "rebind",
-                "--yes",
-            ])
-            .await?;
+        restore(&site, ns, "vm/db", &["--volumes", "rebind"]).await?.expect(0)?;
 
         let back = bench.wait_running(ns, "db").await?;
         assert_eq!(essence(&back), essence(&machine));
@@ -91,18 +73,15 @@ fn a_disk_whose_volume_was_retained_is_bound_again_and_its_data_volume_adopted_w
         assert_eq!(fillings.iter().filter(|filling| filling.data.is_none()).count(), 1, "it was adopted: {fillings:?}");
         let disk = live(bench, &objects[1]).await?;
         assert_eq!(disk["status"]["phase"], "Succeeded");
-        watcher.stop().await?;
-        agree_with_python_reader(&site.tool, &site.archive()).await
+        end(&site, watcher).await
     });
 }
 
 #[test]
 fn a_machine_with_one_of_everything_comes_back_with_its_revisions_and_the_state_of_its_tpm() {
     run(async {
-        let (bench, ns) = (shared(), "restore-everything");
-        bench.namespace(ns).await?;
-        let site = Site::new(bench)?;
-        let watcher = site.watcher()?.ready().await?;
+        let ns = "restore-everything";
+        let (bench, site, watcher) = begin(ns).await?;
         bench.create_all(&shapes::with_everything(ns, "db")).await?;
         bench.wait_running(ns, "db").await?;
         recorded(bench, &site, &[vm(ns, "db"), core("Secret", ns, "db-keys"), core("ConfigMap", ns, "db-conf")])
@@ -123,31 +102,13 @@ fn a_machine_with_one_of_everything_comes_back_with_its_revisions_and_the_state_
         bench.wait_gone(&named(Kind::Claim, ns, "db-root")).await?;
         recorded(bench, &site, &[vm(ns, "db"), core("Secret", ns, "db-keys")]).await?;
         // The template disk and the TPM's state are gone; the disk on a plain claim is alive.
-        let answer =
-            site.tool.run(&["restore", "vm/db", "-n", ns, "--at", "before-delete", "--allow-late", "--yes"]).await?;
-        assert_eq!(answer.code, 1, "{}\n{}", answer.stdout, answer.stderr);
+        restore(&site, ns, "vm/db", &[]).await?.expect(1)?;
         let volumes = "reimport,db-data=keep,db/persistent-state=blank";
-        let answer = site
-            .tool
-            .run(&[
-                "restore",
-                "vm/db",
-                "-n",
-                ns,
-                "--at",
-                "before-delete",
-                "--allow-late",
-                "--volumes",
-                volumes,
-                "--yes",
-            ])
-            .await?;
-        let answer = answer.expect(0)?;
+        let answer = restore(&site, ns, "vm/db", &["--volumes", volumes]).await?.expect(0)?;
         let back = bench.wait_running(ns, "db").await?;
         let vmi = live(bench, &named(Kind::Vmi, ns, "db")).await?;
         assert_eq!(vmi["spec"]["domain"]["memory"]["guest"], "1Gi", "as at the time of capture: {}", answer.stdout);
         assert!(back["status"]["instancetypeRef"]["controllerRevisionRef"]["name"].is_string());
-        watcher.stop().await?;
-        agree_with_python_reader(&site.tool, &site.archive()).await
+        end(&site, watcher).await
     });
 }

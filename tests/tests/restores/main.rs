@@ -7,9 +7,30 @@ mod two_watchers;
 
 use anyhow::Context as _;
 use serde_json::Value;
-use vmrewind_testkit::bench::{Bench, ObjectName, PATIENCE};
+use vmrewind_testkit::bench::{Bench, ObjectName, PATIENCE, shared};
 use vmrewind_testkit::wait::{Seen, wait_for};
-use vmrewind_tests::{History, Site, now};
+use vmrewind_tests::{Answer, History, Site, Watcher, agree_with_python_reader, now};
+
+/// Takes a namespace on the shared bench, and an archive with a watcher that is ready.
+async fn begin(ns: &str) -> anyhow::Result<(&'static Bench, Site, Watcher)> {
+    let bench = shared();
+    bench.namespace(ns).await?;
+    let site = Site::new(bench)?;
+    let watcher = site.watcher()?.ready().await?;
+    Ok((bench, site, watcher))
+}
+
+/// Stops the watcher; the archive must read the same to the second implementation.
+async fn end(site: &Site, watcher: Watcher) -> anyhow::Result<()> {
+    watcher.stop().await?;
+    agree_with_python_reader(&site.tool, &site.archive()).await
+}
+
+/// Restores a machine to just before its deletion.
+async fn restore(site: &Site, ns: &str, machine: &str, flags: &[&str]) -> anyhow::Result<Answer> {
+    let restore = ["restore", machine, "-n", ns, "--at", "before-delete", "--allow-late", "--yes"];
+    site.tool.run(&[&restore, flags].concat()).await
+}
 
 /// Waits until the newest version of each of these objects stands in the archive.
 async fn recorded(bench: &Bench, site: &Site, objects: &[ObjectName<'_>]) -> anyhow::Result<()> {
