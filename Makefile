@@ -22,7 +22,7 @@ bins: toolchain
 	@cargo build --locked --workspace --bins
 
 demo: controlplane bins ## Shows the main job on a real control plane: capture, accident, restore, proof. KEEP=1 leaves it up.
-	@cargo run --locked --quiet -p vmrewind-tests --bin demo
+	@cargo run --locked --quiet --bin demo
 
 test: controlplane venv bins ## Sets up what the tests need and runs all of them.
 	.venv/bin/python -m unittest discover --start-directory spec

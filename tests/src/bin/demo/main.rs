@@ -7,6 +7,7 @@ mod proof;
 mod stage;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use vmrewind_testkit::actors::Kind;
@@ -21,21 +22,21 @@ async fn main() -> ExitCode {
     let mut stage = Stage::new();
     let outcome = show(&mut stage).await;
     let said = match &outcome {
-        Ok(()) => stage.print(&format!(
-            "\nEvery proof held. {:.0} s, and nothing is left running.",
-            stage.elapsed().as_secs_f64()
-        )),
+        Ok(taken) => {
+            stage.print(&format!("\nEvery proof held, after {:.0} s. Nothing is left running.", taken.as_secs_f64()))
+        }
         Err(error) => stage.print(&format!("\nTHE DEMONSTRATION FAILED: {error:#}")),
     };
     if outcome.is_ok() && said.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-async fn show(stage: &mut Stage) -> anyhow::Result<()> {
+/// Returns how long it took until everything was proved.
+async fn show(stage: &mut Stage) -> anyhow::Result<Duration> {
     stage.print("VMRewind, the flight recorder for KubeVirt: three machines, an accident, and the way back.")?;
     stage.scene(
         "A cluster of its own",
-        "A real etcd, kube-apiserver and controller manager start on this machine; actors play KubeVirt and CDI. Your own \
-         clusters are\nnot touched.",
+        "A real etcd, kube-apiserver and controller manager start on this machine; KubeVirt and CDI are played by controllers of \
+         our own.\nYour clusters are not touched.",
     )?;
     let bench = Bench::start(BenchOptions::default()).await?;
     stage.done(&format!(
@@ -56,7 +57,9 @@ async fn show(stage: &mut Stage) -> anyhow::Result<()> {
     understand(stage, &site, &before).await?;
     put_back(stage, &bench, &site, &before).await?;
     copy(stage, &bench, &site, &before).await?;
-    end(stage, &bench, &site, watcher).await
+    let taken = stage.elapsed();
+    end(stage, &bench, &site, watcher).await?;
+    Ok(taken)
 }
 
 /// Returns the instant just before the accident.
@@ -109,11 +112,11 @@ async fn put_back(stage: &mut Stage, bench: &Bench, site: &Site, before: &str) -
 
     stage.scene(
         "The restore",
-        "web-1 may fetch its disk again from where it came; everything else comes back as it was.",
+        "The same call with `restore`: web-1 may fetch its disk again from where it came, everything else comes back as it was.",
     )?;
     let kept = bench.data_of(NS, "db-1-disk").await?.context("the disk of db-1 is alive")?;
     let flags = ["--volumes", "keep,web-1-root=reimport", "--yes"];
-    let restored = stage.call(&site.tool, &[&["restore"], &restore[..], &flags[..]].concat(), 0).await?;
+    let restored = stage.call_briefly(&site.tool, &[&["restore"], &restore[..], &flags[..]].concat(), 0).await?;
     for name in ["db-1", "web-1", "app-1"] {
         bench.wait_running(NS, name).await?;
     }
@@ -164,7 +167,7 @@ async fn copy(stage: &mut Stage, bench: &Bench, site: &Site, before: &str) -> an
         "blank",
         "--yes",
     ];
-    stage.call(&site.tool, &args, 0).await?;
+    stage.call_briefly(&site.tool, &args, 0).await?;
     let made = bench.wait_running(COPY, "db-1").await?;
     let names = ["MAC address", "firmware UUID", "serial number"];
     for ((name, old), new) in names.iter().zip(proof::identity(&original)).zip(proof::identity(&made)) {
@@ -182,9 +185,12 @@ async fn end(stage: &mut Stage, bench: &Bench, site: &Site, watcher: Watcher) ->
         let programs = std::env::current_exe()?;
         let folder = programs.parent().context("the folder of the programs")?;
         stage.print(&format!(
-            "  export KUBECONFIG={}\n  export VMREWIND_ARCHIVE={}\n  export PATH={}:$PATH\n\n  kubectl vmrewind get vm -A\n  \
-             kubectl delete vm app-1 -n {NS}          # any kubectl; or: kubectl vmrewind --help\n  \
-             kubectl vmrewind log vm/app-1 -n {NS}\n  kubectl vmrewind restore vm/app-1 -n {NS} --at before-delete --volumes reimport",
+            "  export KUBECONFIG={}\n  export VMREWIND_ARCHIVE={}\n  export PATH={}:$PATH\n\n  \
+             kubectl vmrewind get vm -A                # where there is no kubectl: kubectl-vmrewind get vm -A\n  \
+             kubectl delete vm app-1 -n {NS}           # or edit, label, scale …\n  \
+             kubectl vmrewind log vm/app-1 -n {NS}\n  \
+             kubectl vmrewind restore vm/app-1 -n {NS} --at before-delete --volumes reimport\n  \
+             kubectl vmrewind --help\n\nGive the watcher some seconds after an accident: until then it cannot prove that it has seen everything.",
             bench.plane.kubeconfig().display(), site.archive().display(), folder.display()
         ))?;
         tokio::signal::ctrl_c().await?;
