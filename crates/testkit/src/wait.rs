@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use tokio::time::{Instant, sleep, timeout_at};
 
-/// The pause after the first look; it doubles up to [`LONGEST`].
+/// The pause after the first look; it doubles up to [`LONGEST`], and is never shorter than the look before it took.
 const FIRST: Duration = Duration::from_millis(10);
 const LONGEST: Duration = Duration::from_millis(160);
 
@@ -40,16 +40,18 @@ pub async fn wait_for<T>(
     let deadline = Instant::now() + patience;
     let (mut pause, mut last) = (FIRST, "nothing at all".to_owned());
     loop {
+        let begun = Instant::now();
         match timeout_at(deadline, look()).await {
             Ok(Ok(Seen::There(found))) => return Ok(found),
             Ok(Ok(Seen::NotYet(seen))) => last = seen,
             Ok(Err(error)) => return Err(error).with_context(|| format!("waiting for {what}")),
             Err(_) => bail!("{what}: not after {patience:?}, with the last look still going on; before it: {last}"),
         }
-        if Instant::now() + pause > deadline {
+        let long = pause.max(begun.elapsed());
+        if Instant::now() + long > deadline {
             bail!("{what}: not after {patience:?}; last seen: {last}");
         }
-        sleep(pause).await;
+        sleep(long).await;
         pause = (pause * 2).min(LONGEST);
     }
 }
