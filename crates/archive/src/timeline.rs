@@ -209,7 +209,7 @@ pub(crate) async fn from_ends(archive: &Archive) -> Result<Timeline, ArchiveErro
             Err(ArchiveError::Damaged(damage)) => {
                 let part = match read::part(archive, slot).await? {
                     Part::Whole(_) => Part::Damaged(damage, None), // good by itself, but it does not follow
-                    part => part,
+                    part @ Part::Damaged(..) => part,
                 };
                 builder.part(archive, part).await?;
             }

@@ -54,7 +54,7 @@ pub(crate) async fn at(
             }
             Err(ArchiveError::Damaged(damage)) => match read::part(archive, slot).await? {
                 Part::Whole(_) => Part::Damaged(damage, None), // good by itself, but it does not follow
-                part => part,
+                part @ Part::Damaged(..) => part,
             },
             Err(error) => return Err(error),
         };
