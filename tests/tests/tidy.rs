@@ -256,7 +256,7 @@ fn specification() -> String {
     let mut files: Vec<PathBuf> = vectors.chain([spec.join("format.md"), spec.join("ordering.md")]).collect();
     files.sort();
     let read = |file: &PathBuf| fs::read(file).expect("readable");
-    let text: Vec<u8> = files.iter().flat_map(|file| read(file)).collect();
+    let text: Vec<u8> = files.iter().flat_map(read).collect();
     vmrewind_model::Digest::of(&text).hex()
 }
 
