@@ -41,7 +41,7 @@ pub(crate) struct Planned {
 pub(crate) async fn make(ctx: &mut Ctx, args: &RequestArgs, ask_server: bool) -> Result<Planned, CliError> {
     args.check()?;
     let archive = ctx.archive().await?;
-    let (world, request) = captured(ctx, &archive, args).await?;
+    let (world, request) = Box::pin(captured(ctx, &archive, args)).await?;
     let target = connect(ctx).await?;
     let bar = ctx.bar("looking at the cluster");
     let view = observe(&target, &needs(&world, &request)?, &bar).await?;
@@ -58,8 +58,9 @@ pub(crate) async fn make(ctx: &mut Ctx, args: &RequestArgs, ask_server: bool) ->
 /// # Errors
 /// If the archive cannot be read.
 pub(crate) async fn captured_for(ctx: &Ctx, archive: &Archive, plan: &RestorePlan) -> Result<World, CliError> {
-    let state = archive.state_at(At::Seq(plan.archive.seq), &|_| true, &ctx.bar("reading the archive")).await?;
-    departed::find(ctx, archive, World::of(&state, archive.identity()), &plan.request).await
+    let bar = ctx.bar("reading the archive");
+    let state = Box::pin(archive.state_at(At::Seq(plan.archive.seq), &|_| true, &bar)).await?;
+    Box::pin(departed::find(ctx, archive, World::of(&state, archive.identity()), &plan.request)).await
 }
 
 async fn captured(ctx: &mut Ctx, archive: &Archive, args: &RequestArgs) -> Result<(World, PlanRequest), CliError> {
@@ -91,7 +92,7 @@ async fn captured(ctx: &mut Ctx, archive: &Archive, args: &RequestArgs) -> Resul
             key.name
         ))?;
     }
-    let world = departed::find(ctx, archive, world, &request).await?;
+    let world = Box::pin(departed::find(ctx, archive, world, &request)).await?;
     Ok((world, request))
 }
 

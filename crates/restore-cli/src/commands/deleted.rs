@@ -59,7 +59,7 @@ pub(crate) async fn run(ctx: &mut Ctx, args: DeletedArgs) -> Result<u8, CliError
     let touched = Touched::All(ctx.namespaces(&args.scope)?);
     let since = match args.since {
         None => At::Seq(Seq(0)),
-        Some(instant) => locate(ctx, &archive, instant, None).await?,
+        Some(instant) => Box::pin(locate(ctx, &archive, instant, None)).await?,
     };
     let filter = |key: &RecordKey| touched.object(&key.object);
     let history = archive.history(&filter, SeqRange::ALL);
