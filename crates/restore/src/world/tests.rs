@@ -65,6 +65,7 @@ fn state() -> State {
             proof("", "secrets", "Secret", ProofState::Live, "2026-11-22T10:00:01Z"),
         ],
         late: Vec::new(),
+        damage: Vec::new(),
         gaps: vec![GapSpan {
             gap: Gap {
                 resource: ResourceId::new("cdi.kubevirt.io", "datavolumes", ""),
