@@ -58,6 +58,9 @@ pub(super) enum Phase {
     Removed,
 }
 
+/// A watch of which something was heard this long ago is alive.
+const ALIVE: Duration = Duration::from_secs(1);
+
 /// An open (or opening) watch.
 #[derive(Debug)]
 pub(super) struct Watching {
@@ -162,14 +165,20 @@ impl Resource {
         self.proven.unwrap_or(self.since)
     }
 
-    /// `lo` of a change with this version that a watch delivers: set while the watch catches up.
-    pub(super) fn lo_of(&self, rv: Option<Rv>) -> Option<Timestamp> {
-        match &self.phase {
-            Phase::Watching(watch) if !watch.caught_up && rv.is_none_or(|rv| rv <= watch.target) => {
-                Some(self.last_proven())
+    /// `lo` of a change with this version that the watch with this ticket delivers: set while that catches up. What the
+    /// next watch is the first to deliver is exact only while the running one is alive, and so just about to.
+    pub(super) fn lo_of(&self, ticket: Ticket, rv: Rv, now: Timestamp) -> Option<Timestamp> {
+        let watch = match (&self.phase, &self.next) {
+            (Phase::Watching(watch), _) if self.ticket == ticket => watch,
+            (Phase::Watching(running), Some((next, Next::Watching(watch)))) if *next == ticket => {
+                if now.since(running.heard) < ALIVE {
+                    return None;
+                }
+                watch
             }
-            _ => None,
-        }
+            _ => return None,
+        };
+        (!watch.caught_up && rv <= watch.target).then(|| self.last_proven())
     }
 
     /// The watch with this ticket: the one that counts, or the one that is to take over.
@@ -186,10 +195,11 @@ impl Resource {
     pub(super) fn passed(&mut self, ticket: Ticket, rv: Rv, now: Timestamp) {
         self.rv = self.rv.max(Some(rv));
         let Some(watch) = self.watch_mut(ticket) else { return };
-        watch.heard = now;
         watch.passed = watch.passed.max(Some(rv));
         self.reached();
-        let decided = self.departures.is_empty();
+        // What is behind the other watch proves nothing of what that has delivered since.
+        let newest = Some(rv) >= self.rv;
+        let decided = newest && self.departures.is_empty();
         if let Some(watch) = self.watch_mut(ticket)
             && watch.caught_up
             && rv > watch.target

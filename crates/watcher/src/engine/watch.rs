@@ -165,11 +165,14 @@ impl State {
             watch.passed = watch.passed.max(version);
             return self.hand_over(out, id);
         }
+        let lo = version.and_then(|rv| resource.lo_of(ticket, rv, out.now));
         match (event, head) {
-            (Event::Added(object), Some(head)) => self.changed(out, id, head, object, How::Added),
-            (Event::Modified(object), Some(head)) => self.changed(out, id, head, object, How::Modified),
-            (Event::Deleted(object), Some(head)) => self.gone(out, id, (head.key, head.uid, head.rv), Some(object)),
-            (Event::Rejected(rejected), _) => self.rejected(out, id, rejected),
+            (Event::Added(object), Some(head)) => self.changed(out, id, head, (object, How::Added, lo)),
+            (Event::Modified(object), Some(head)) => self.changed(out, id, head, (object, How::Modified, lo)),
+            (Event::Deleted(object), Some(head)) => {
+                self.gone(out, id, (head.key, head.uid, head.rv), (Some(object), lo));
+            }
+            (Event::Rejected(rejected), _) => self.rejected(out, id, rejected, lo),
             (Event::Bookmark(rv), _) => return self.pass(out, id, ticket, rv),
             (Event::Added(_) | Event::Modified(_) | Event::Deleted(_), None) => {}
         }
@@ -178,11 +181,11 @@ impl State {
         }
     }
 
-    fn rejected(&mut self, out: &mut Out, id: &ResourceId, rejected: Rejected) {
+    fn rejected(&mut self, out: &mut Out, id: &ResourceId, rejected: Rejected, lo: Option<Timestamp>) {
         let Rejected { key, uid, rv, deleted, reason } = rejected;
         let Some(key) = key else { return self.unrecordable(out, id, None, reason) };
         match rv {
-            Some(rv) if deleted && !uid.is_empty() => self.gone(out, id, (key, uid, rv), None),
+            Some(rv) if deleted && !uid.is_empty() => self.gone(out, id, (key, uid, rv), (None, lo)),
             None if deleted && self.objects.live.get(&key).is_some_and(|known| *known.uid == *uid) => {
                 let rv = self.objects.live.get(&key).map_or(Rv(0), |known| known.rv);
                 self.missed(out, id, &key, rv, None);
@@ -192,13 +195,18 @@ impl State {
         }
     }
 
-    fn changed(&mut self, out: &mut Out, id: &ResourceId, head: Head, object: RawObject, how: How) {
+    fn changed(
+        &mut self,
+        out: &mut Out,
+        id: &ResourceId,
+        head: Head,
+        (object, how, lo): (RawObject, How, Option<Timestamp>),
+    ) {
         let rv = head.rv;
         if head.key.is("apiextensions.k8s.io", "CustomResourceDefinition") {
             out.act(Action::Discover);
         }
         if self.chosen_object(id, &head.key, &object) {
-            let lo = self.resources.get(id).and_then(|resource| resource.lo_of(Some(rv)));
             let lo = match self.unknown_since(&head.key).filter(|_| how == How::Modified) {
                 Some(named) => Some(lo.map_or(named, |lo| lo.min(named))),
                 None => lo,
@@ -214,13 +222,12 @@ impl State {
         out: &mut Out,
         id: &ResourceId,
         (key, uid, rv): (ObjectKey, String, Rv),
-        object: Option<RawObject>,
+        (object, lo): (Option<RawObject>, Option<Timestamp>),
     ) {
         let Some(resource) = self.resources.get(id) else { return };
         let selector = resource.spec.selector.is_some();
         let by_name = resource.spec.choice == Choice::ByName;
         let filtered = resource.spec.filtered;
-        let lo = resource.lo_of(Some(rv));
         // By name, the end of what was never recorded is not recorded: a GET will find what there is. But an answer from
         // before the end says nothing any more.
         let known = self.objects.live.contains_key(&key);

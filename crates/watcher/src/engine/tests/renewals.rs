@@ -166,6 +166,31 @@ fn a_stalled_watch_is_not_proven_by_the_next_one_before_that_delivers() {
 }
 
 #[test]
+fn what_a_silent_watch_owed_is_late_when_the_next_one_brings_it() {
+    for deleted in [false, true] {
+        let (mut rig, id) = (Rig::started(), Rig::id(VM));
+        rig.server.put("VirtualMachine", "a", json!({}));
+        rig.deliver(&id);
+        let before = rig.entry(VM).proven_at;
+        // From here on the running watch says nothing any more.
+        rig.tick(5);
+        if deleted {
+            rig.server.delete("VirtualMachine", "a");
+        } else {
+            rig.server.put("VirtualMachine", "a", json!({"n": 1}));
+        }
+        for _ in 0..60 {
+            rig.tick(1);
+            while rig.answer() {}
+        }
+        let new = *rig.watches_of(&id).last().expect("the next one");
+        rig.deliver_on(new);
+        let record = rig.records().last().copied().expect("recorded").clone();
+        assert_eq!(record.lo, before, "{:?}", rig.lines());
+    }
+}
+
+#[test]
 fn the_probe_of_a_renewal_finds_a_storage_that_went_back() {
     let mut rig = Rig::started();
     let snapshot = rig.server.clone();
