@@ -226,7 +226,7 @@ impl State {
         let Some(key) = self.follow.tickets.remove(&ticket) else { return };
         let Some(want) = self.follow.wants.get_mut(&key) else { return };
         want.fetch.ticket = None;
-        let (edge, home) = (want.edge, want.home.clone());
+        let (edge, home, trusted) = (want.edge, want.home.clone(), self.order.trouble().is_none());
         match result {
             Ok(Some(object)) => match object.head() {
                 Ok(head) => {
@@ -268,7 +268,10 @@ impl State {
                 };
                 want.fetch.detail.clone_from(&detail);
                 want.fetch.denied = cause == GapCause::Denied;
-                self.open_gap(out, id, Some(key), edge.t, cause, detail);
+                // While times cannot be trusted, nothing is recorded.
+                if trusted {
+                    self.open_gap(out, id, Some(key), edge.t, cause, detail);
+                }
             }
         }
     }

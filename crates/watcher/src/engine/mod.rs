@@ -127,6 +127,22 @@ pub struct State {
     told: BTreeMap<ResourceId, ResumeEntry>,
 }
 
+/// While times cannot be trusted, no answer may become a record: what was asked for counts as not answered, and is
+/// asked for again.
+fn trusted(state: &State, input: Input) -> Input {
+    if state.order.trouble().is_none() {
+        return input;
+    }
+    let unavailable = || Failure::Unavailable("the clock is not trusted".into());
+    match input {
+        Input::Discovered { .. } if state.started => Input::Tick,
+        Input::Listed(id, ticket, _) => Input::Listed(id, ticket, Err(unavailable())),
+        Input::Fetched(id, ticket, key, _) => Input::Fetched(id, ticket, key, Err(unavailable())),
+        Input::WasThen(id, ticket, _) => Input::WasThen(id, ticket, Err(unavailable())),
+        input => input,
+    }
+}
+
 /// Takes one input and returns what to do. Records among the actions belong into one segment.
 pub fn step(state: &mut State, input: Input, moment: impl Into<Moment>) -> Vec<Action> {
     let mut out = Out::new(moment.into());
@@ -135,7 +151,7 @@ pub fn step(state: &mut State, input: Input, moment: impl Into<Moment>) -> Vec<A
         time::Pace::Paused => state.wake(&mut out),
         time::Pace::Distrusted => state.halt(&mut out, Duration::ZERO),
     }
-    match input {
+    match trusted(state, input) {
         Input::Discovered { served, stale } => state.discovered(&mut out, served, &stale),
         Input::Probed(id, ticket, result) => state.probed(&mut out, &id, ticket, result),
         Input::Listed(id, ticket, result) => state.listed(&mut out, &id, ticket, result),

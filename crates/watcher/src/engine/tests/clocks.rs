@@ -28,6 +28,33 @@ fn a_clock_ahead_of_the_servers_stops_everything_until_it_is_right() {
 }
 
 #[test]
+fn an_answer_that_comes_while_the_clock_is_wrong_is_no_record_and_is_asked_for_again() {
+    let mut rig = Rig::started();
+    rig.server.put("Secret", "s", json!({}));
+    rig.server.put("VirtualMachine", "a", json!({"secrets": ["s"]}));
+    rig.deliver(&Rig::id(VM));
+    let asked = rig.asked.iter().position(|asked| matches!(asked, Action::Get(..))).expect("its Secret is asked for");
+    let get = rig.asked.remove(asked).expect("there");
+    rig.tick(2);
+    rig.date = Some(rig.now.minus(Duration::from_secs(3_600)));
+    rig.end_watch(&Rig::id(POD), Ok(()));
+    while rig.answer() {}
+    assert!(!rig.state.may_commit());
+    let before = rig.lines();
+    rig.asked.push_back(get);
+    for _ in 0..4 {
+        while rig.answer() {}
+        rig.tick(1);
+    }
+    assert_eq!(rig.lines(), before, "nothing is recorded at such a time");
+    rig.date = Some(rig.now);
+    rig.tick(30);
+    rig.settle();
+    assert!(rig.state.may_commit());
+    assert!(rig.lines().iter().any(|line| line.contains("Secret/s")), "{:?}", rig.lines());
+}
+
+#[test]
 fn after_a_standstill_no_time_is_trusted_until_the_server_has_told_its() {
     let mut rig = Rig::started();
     rig.now = rig.now.plus(Duration::from_secs(120));
