@@ -3,6 +3,8 @@
 //! Does not: know the rule by which records become a state; see `fold.rs`.
 
 use futures::{StreamExt as _, TryStreamExt as _};
+use std::time::Duration;
+
 use vmrewind_model::{RecordKey, Seq, Timestamp};
 
 use super::{At, Late, Progress, State, fold::Fold};
@@ -77,8 +79,9 @@ async fn newest_end(archive: &Archive, newest: u64) -> Result<Cut, ArchiveError>
     match read::end(archive, newest).await {
         Ok((summary, _)) => Ok((summary.seqs.last, summary.t_last)),
         Err(ArchiveError::Damaged(_)) => {
+            // What it held came after all that is known of it.
             let head = archive.head_behind_damage().await?;
-            Ok((head.seq, head.t))
+            Ok((head.seq, head.t.plus(Duration::from_micros(1))))
         }
         Err(error) => Err(error),
     }

@@ -224,6 +224,9 @@ async fn behind_a_damaged_head_a_fence_begins_anew_and_the_head_may_come_back_fr
             "a lost footer" => place.put(6, &good[..good.len() - 10]),
             _ => place.put(6, b""),
         }
+        let refused = damage(place.state(At::Latest).await.expect_err("the newest changes are what is damaged"));
+        assert_eq!(refused.segment, Some(6), "{what}");
+        assert!(place.passing(At::Latest).await.doubtful().next().is_some(), "{what}");
         let error = place.archive().await.head().await.expect_err("damaged");
         assert_eq!(damage(error).segment, Some(6), "{what}");
         place.clock.pass(1);
