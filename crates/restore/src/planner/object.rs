@@ -10,7 +10,7 @@ use super::{Draft, existing::PowerOf};
 use crate::{
     error::RestoreError,
     identity,
-    json::{annotation, group_of, text, uid},
+    json::{annotation, group_of, is_deleting, text, uid},
     mutation::Mutation,
     plan::{Action, DataSource, LiveRef, RefusalKind, Step},
     power::{self, Power},
@@ -46,7 +46,9 @@ impl Draft<'_> {
             return self.data_volume(key);
         }
         if key.is("", "PersistentVolume") || VOLUME_SNAPSHOTS.contains(&key.group.as_str()) {
-            if live {
+            if self.view.live(&place).is_some_and(is_deleting) {
+                self.note(key, Action::Skip, "volume: it is being deleted; see `volumes` for where data comes from");
+            } else if live {
                 self.note(key, Action::Keep, "it exists and stays as it is");
             } else if key.kind == "PersistentVolume" {
                 self.note(

@@ -36,7 +36,8 @@ impl Draft<'_> {
         let mut unknown: Vec<(ObjectKey, ObjectKey)> = Vec::new();
         for (index, step) in self.out.steps.iter().enumerate() {
             let Some(live) = self.view.live(&step.key).filter(|_| self.relies_on(step)) else { continue };
-            if is_deleting(live) {
+            // Of a volume, what its end means was decided with the data of its claim.
+            if is_deleting(live) && !step.key.is("", "PersistentVolume") {
                 going.push((index, step.key.clone()));
                 continue;
             }

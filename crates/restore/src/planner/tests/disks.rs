@@ -126,6 +126,20 @@ fn a_retained_volume_is_freed_and_bound_again_before_the_machine() {
 }
 
 #[test]
+fn a_disk_that_is_imported_again_does_not_wait_for_the_end_of_its_old_volume() {
+    let going = pv("web-root").set("metadata.deletionTimestamp", "2026-11-22T10:00:00Z");
+    let scene = || {
+        Scene::captured(web().into_iter().chain([pv("web-root")]))
+            .roots(&["VirtualMachine/web"])
+            .live([storage_class("fast"), going.clone()])
+    };
+    let plan = volumes(scene(), "reimport");
+    assert!(plan.refusals.is_empty(), "{}", shown(&plan));
+    assert_eq!(action(&plan, "PersistentVolume/pv-web-root"), Action::Skip);
+    assert_eq!(refusals(&volumes(scene(), "rebind")), [RefusalKind::VolumeData], "its data goes with it");
+}
+
+#[test]
 fn state_of_a_vtpm_comes_back_with_its_live_claim_and_is_given_up_only_on_request() {
     let state = || pvc("persistent-state-for-web").label("persistent-state-for", "web");
     let scene = || Scene::captured([vm("web").with_persistent_tpm(), state()]).roots(&["VirtualMachine/web"]);
