@@ -14,7 +14,7 @@ use crate::{
     error::RestoreError,
     execute::{Run, check_cluster, over, power_patch, wait_until_stopped},
     journal::{Entry, Event, Journal, Progressed},
-    json::{list, text, uid},
+    json::{is_deleting, list, text, uid},
     key_text,
     plan::{Action, Step},
     progress::StepState,
@@ -157,6 +157,11 @@ async fn undo_step(
             }
             Action::Replace if journal.previous(step.id).is_some_and(|previous| same(previous, &live)) => {
                 Ok(Taken::Undone("it had not been replaced".to_owned()))
+            }
+            Action::Recreate
+                if !is_deleting(&live) && journal.previous(step.id).is_some_and(|previous| same(previous, &live)) =>
+            {
+                Ok(Taken::Undone("it had not been deleted".to_owned()))
             }
             Action::Replace | Action::Recreate => {
                 Ok(Taken::Left("it is not known how far it came: look at it yourself".to_owned()))

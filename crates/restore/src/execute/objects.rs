@@ -45,7 +45,7 @@ impl Executor<'_, '_> {
                         let note = "an earlier answer was lost; the object is there as wanted".to_owned();
                         return self.done(step, &live, vec![note]);
                     }
-                    return Err(self.failed(step, "create", TargetError::AlreadyExists(detail)));
+                    return Err(RestoreError::target("create", &step.key, TargetError::AlreadyExists(detail)));
                 }
                 Err(TargetError::Ambiguous(detail)) => {
                     lost = true;
@@ -56,6 +56,8 @@ impl Executor<'_, '_> {
                     self.later(step, &detail).await;
                     refused = Some(detail);
                 }
+                // What went before (a lost create, the deletion of a recreate) may have changed something.
+                Err(error) if lost => return Err(RestoreError::target("create", &step.key, error)),
                 Err(error) => return Err(self.failed(step, "create", error)),
             }
         }
@@ -90,6 +92,7 @@ impl Executor<'_, '_> {
                     self.run.target.pause(Duration::from_secs(1)).await;
                 }
                 Err(TargetError::Unreachable(detail)) => self.later(step, &detail).await,
+                Err(error) if lost => return Err(RestoreError::target("replace", &step.key, error)),
                 Err(error) => return Err(self.failed(step, "replace", error)),
             }
         }
@@ -100,7 +103,8 @@ impl Executor<'_, '_> {
     /// Deletes the live object and creates the wanted one.
     pub(super) async fn recreate(&self, step: &Step) -> Result<(), RestoreError> {
         let planned = step.live.as_ref().map(|live| live.uid.clone()).unwrap_or_default();
-        if self.progressed(step) != Progressed::Begun {
+        let mut asked = self.progressed(step) == Progressed::Begun;
+        if !asked {
             let live = self.read_there(&step.key).await?;
             self.check_live(step, &live)?;
             self.intent(step, Some(&live))?;
@@ -112,7 +116,10 @@ impl Executor<'_, '_> {
             }
             let guard = DeleteGuard { uid: planned.clone(), dry_run: false };
             match self.run.target.delete(&step.key, &guard).await {
-                Ok(()) | Err(TargetError::NotFound(_) | TargetError::Ambiguous(_) | TargetError::Unreachable(_)) => {}
+                Ok(()) | Err(TargetError::NotFound(_) | TargetError::Ambiguous(_)) => asked = true,
+                Err(TargetError::Unreachable(_)) => {}
+                // A deletion that was taken before may yet happen.
+                Err(error) if asked => return Err(RestoreError::target("delete", &step.key, error)),
                 Err(error) => return Err(self.failed(step, "delete", error)),
             }
             if self.read(&step.key).await?.is_none() {

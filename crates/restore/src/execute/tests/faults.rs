@@ -121,3 +121,97 @@ fn a_server_that_stays_too_busy_ends_the_restore_with_nothing_in_the_dark() {
     let journal = stage.journal();
     assert!(stage.plan.writes().all(|step| journal.progressed(step.id) == Progressed::Open));
 }
+
+/// A machine that needs another revision than the one that is there: it is deleted and created.
+fn recreated() -> Stage {
+    let machine = vm("web")
+        .with_instancetype("VirtualMachineInstancetype", "small")
+        .with_revision_in_status("instancetype", "r1");
+    let other = revision("r1", &machine).set("data.spec.cpu.guest", 9);
+    Stage::of(
+        Scene::captured([revision("r1", &machine), machine.clone()])
+            .live([other])
+            .roots(&["VirtualMachine/web"])
+            .request(|request| request.on_conflict = OnConflict::Replace),
+    )
+}
+
+/// Where in the order of writes something is done.
+fn place_of(done: &str) -> usize {
+    let well = recreated();
+    well.execute().expect("executed");
+    well.fake.log().iter().position(|line| line.starts_with(done)).expect("it is done")
+}
+
+#[test]
+fn what_was_deleted_and_is_refused_when_created_again_is_put_back_by_undo_and_made_by_a_resumed_run() {
+    let at = place_of("create ControllerRevision");
+    for resumed in [false, true] {
+        let stage = recreated();
+        stage.fake.schedule(schedule(at, Fault::Forbidden));
+        assert_eq!(stage.execute().expect_err("refused").kind(), ErrorKind::Partial);
+        assert!(stage.fake.live(&key("ControllerRevision/r1")).is_none(), "it was deleted");
+        if resumed {
+            assert!(stage.resume().expect("resumed").verification.is_good());
+        } else {
+            let outcome = stage.undo();
+            assert!(outcome.left.is_empty(), "{outcome:?}");
+        }
+        let revision = stage.fake.live(&key("ControllerRevision/r1")).expect("it is there");
+        assert_eq!(revision["data"]["spec"]["cpu"]["guest"], if resumed { 1 } else { 9 });
+    }
+}
+
+#[test]
+fn a_deletion_that_is_refused_or_never_arrives_leaves_nothing_to_take_back() {
+    let at = place_of("delete ControllerRevision");
+    for fault in [Fault::Forbidden, Fault::Lost] {
+        let stage = recreated();
+        let before = stage.fake.snapshot();
+        stage.fake.schedule(schedule(at, fault).into_iter().chain(std::iter::repeat_n(Fault::Forbidden, 9)));
+        stage.execute().expect_err("refused");
+        stage.fake.schedule([]);
+        let outcome = stage.undo();
+        assert!(outcome.left.is_empty(), "{fault:?}: {outcome:?}");
+        assert_eq!(stage.fake.snapshot(), before, "{fault:?}");
+    }
+}
+
+#[test]
+fn what_may_have_been_written_by_a_request_without_answer_is_taken_back_or_named() {
+    for scene in [deleted as fn() -> Scene, || changed(RunningVm::Stop), || changed(RunningVm::Live)] {
+        let well = Stage::of(scene());
+        for at in 0..well.writes() {
+            let stage = Stage::of(scene());
+            let before = stage.fake.snapshot();
+            let refusals = std::iter::repeat_n(Fault::Forbidden, 50);
+            stage.fake.schedule(schedule(at, Fault::AnswerLost).into_iter().chain(refusals));
+            drop(stage.execute());
+            stage.fake.schedule([]);
+            let left: Vec<String> = stage.undo().left.into_iter().map(|left| left.key.to_string()).collect();
+            let machines = |key: &&String| !key.starts_with("VirtualMachineInstance");
+            for name in stage.fake.snapshot().keys().filter(machines) {
+                assert!(before.contains_key(name) || left.contains(name), "write {at}: {name} is passed over");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_object_that_may_be_ours_and_is_not_as_wanted_is_left_and_named_by_undo() {
+    let stage = Stage::of(deleted());
+    let step = stage.plan.writes().find(|step| step.key == key("Secret/web-ci")).expect("a step");
+    let mut journal =
+        Journal::create(&stage.folder.path().join("journal"), &stage.plan, Timestamp::MIN).expect("created");
+    let event = Event::Intent { previous: None };
+    journal.append(Entry { t: Timestamp::MIN, step: step.id, key: step.key.clone(), event }).expect("written");
+    drop(journal);
+    // A create of ours, changed by the server on its way in.
+    let there = secret("web-ci").uid("perhaps-ours").set("data", json!({"by": "c2VydmVy"})).json();
+    let fake = Fake::of(&stage.scene.live.iter().cloned().chain([there.clone()]).collect::<Vec<_>>());
+    let stage = Stage { fake, ..stage };
+    assert_eq!(stage.resume().expect_err("in the way").kind(), ErrorKind::Partial);
+    let outcome = stage.undo();
+    assert!(outcome.left.iter().any(|left| left.key == key("Secret/web-ci")), "{outcome:?}");
+    assert_eq!(stage.fake.live(&key("Secret/web-ci")), Some(there));
+}
