@@ -87,6 +87,10 @@ pub async fn execute(plan: &RestorePlan, run: &Run<'_>, journal: &mut Journal) -
     if !changes.is_empty() {
         return Err(RestoreError::Drifted { changes });
     }
+    for warning in again.warnings.iter().filter(|warning| !plan.warnings.contains(warning)) {
+        let about = warning.key.as_ref().map_or_else(String::new, |key| format!("{key}: "));
+        run.progress.note(&format!("new since the plan was made: {about}{}", warning.message));
+    }
     carry_out(plan, run, journal).await
 }
 

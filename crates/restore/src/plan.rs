@@ -29,7 +29,8 @@ pub struct RestorePlan {
     pub api_version: String,
     /// Always `RestorePlan`.
     pub kind: String,
-    /// Twelve hex digits derived from everything below but `created`: equal plans have equal ids.
+    /// Twelve hex digits derived from everything below but `created`, the warnings and what dry runs said: plans that do
+    /// the same have equal ids.
     pub id: String,
     /// When it was made.
     #[serde(with = "time_text")]

@@ -64,7 +64,7 @@ pub(super) struct Stage {
 
 /// Remembers what it was told.
 #[derive(Default)]
-struct Recorder(Mutex<Vec<(u32, StepState)>>);
+struct Recorder(Mutex<Vec<(u32, StepState)>>, Mutex<Vec<String>>);
 
 impl Progress for Recorder {
     fn begin(&self, _: &str, _: usize) {}
@@ -72,7 +72,9 @@ impl Progress for Recorder {
         self.0.lock().expect("a lock").push((step.id, state));
     }
     fn tick(&self) {}
-    fn note(&self, _: &str) {}
+    fn note(&self, note: &str) {
+        self.1.lock().expect("a lock").push(note.to_owned());
+    }
 }
 
 impl Stage {

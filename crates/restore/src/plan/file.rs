@@ -109,16 +109,19 @@ impl RestorePlan {
             changes.push(format!("{}: {} is needed now", name.0, step.action.text()));
         }
         if changes.is_empty() {
-            changes.push("its volumes, identities, warnings or refusals would be others".to_owned());
+            changes.push("its volumes, identities or refusals would be others".to_owned());
         }
         changes
     }
 
-    /// Derives the id from everything but `id`, `created` and what dry runs said.
+    /// Derives the id from what would be done: everything but `id`, `created`, the warnings, and what dry runs said.
+    /// Warnings advise of what may change at any time and changes no write, such as the nodes of the target.
     pub(crate) fn computed_id(&self) -> Result<String, RestoreError> {
         let mut plain = self.clone();
         plain.id.clear();
         plain.created = Timestamp::MIN;
+        plain.warnings.clear();
+        plain.summary.warnings = 0;
         plain.steps.iter_mut().for_each(|step| step.check = None);
         let bytes = serde_json::to_vec(&plain).map_err(|error| RestoreError::Bug(error.to_string()))?;
         Ok(Digest::of(&bytes).short())

@@ -58,3 +58,17 @@ fn a_claim_that_is_made_anew_during_the_execution_is_not_booted_from() {
     let machine = stage.fake.live(&key("VirtualMachine/web")).expect("created");
     assert_eq!(machine["spec"]["runStrategy"], "Halted", "it is off");
 }
+
+#[test]
+fn a_node_that_comes_or_goes_after_the_plan_is_said_and_stops_nothing() {
+    let machine = vm("web").running().set_template("nodeSelector", json!({"disk": "nvme"}));
+    let mut scene = Scene::captured([machine]).roots(&["VirtualMachine/web"]);
+    let node = json!({"metadata": {"name": "n1", "labels": {"disk": "nvme"}}});
+    scene.nodes = crate::Nodes::Known(vec![crate::Node::of(&node)]);
+    let stage = Stage::of(scene);
+    assert!(stage.plan.warnings.is_empty(), "{}", shown(&stage.plan));
+    // The cluster has no node any more.
+    assert!(stage.execute().expect("executed").verification.is_good());
+    let notes = stage.progress.1.lock().expect("a lock").clone();
+    assert!(notes.iter().any(|note| note.contains("prod/web: it runs only on nodes with disk=nvme")), "{notes:?}");
+}
