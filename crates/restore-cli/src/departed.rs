@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt as _, pin_mut};
-use vmrewind_archive::{Archive, ArchiveError, At, SeqRange};
+use vmrewind_archive::{Archive, ArchiveError, At, SeqRange, Told};
 use vmrewind_model::{Change, ObjectKey, Record, RecordKey, Seq};
 use vmrewind_restore::{Departure, Departures, PlanRequest, World, lacking};
 
@@ -14,18 +14,29 @@ use crate::{context::Ctx, error::CliError, objects::present};
 /// Tells a world what its archive knows of what it lacks for a request.
 ///
 /// # Errors
-/// If the archive cannot be read.
+/// If the archive cannot be read, or is damaged where changes up to the instant may have been, unless that is allowed or
+/// accounted for.
 pub(crate) async fn find(ctx: &Ctx, archive: &Archive, world: World, request: &PlanRequest) -> Result<World, CliError> {
     let wanted = lacking(&world, request)?;
     if wanted.is_empty() {
         return Ok(world);
     }
     let filter = |key: &RecordKey| wanted.contains(&key.object);
-    let history = archive.history(&filter, SeqRange::ALL);
+    let history = archive.told(&filter, SeqRange::ALL);
     pin_mut!(history);
     let mut fates: BTreeMap<ObjectKey, Fate> = BTreeMap::new();
-    while let Some(record) = history.next().await {
-        let record = record?;
+    while let Some(told) = history.next().await {
+        let record = match told? {
+            Told::Record(record) => *record,
+            Told::Damage(damage) => {
+                // What it held is later than the instant, or the state was answered without it as well.
+                let needed = damage.touches(world.archive().t) && !ctx.global.allow_damage;
+                if needed && !archive.timeline().await?.accounts_for(&damage) {
+                    return Err(ArchiveError::from(damage).into());
+                }
+                continue;
+            }
+        };
         if record.counts_from() > world.archive().seq {
             continue;
         }

@@ -2,8 +2,10 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
+use vmrewind_testkit::build::namespace;
+
 use crate::{
-    harness::{Ran, Told},
+    harness::{Ran, Story, Told},
     schema,
     stories::*,
 };
@@ -11,12 +13,17 @@ use crate::{
 /// The morning, with a changed bit in the segment in which the machine got more memory (records 9 to 11).
 fn damaged() -> Told {
     let told = morning().commit().write();
+    damage(&told);
+    told
+}
+
+/// Changes a bit in the third segment.
+fn damage(told: &Told) {
     let victim = told.segments()[2].clone();
     let mut bytes = std::fs::read(&victim).expect("readable");
     bytes[40] ^= 1;
     std::fs::set_permissions(&victim, std::fs::Permissions::from_mode(0o600)).expect("ours");
     std::fs::write(&victim, bytes).expect("writable");
-    told
 }
 
 fn ran(told: &Told, words: &str, code: i32) -> Ran {
@@ -93,4 +100,26 @@ fn info_lists_the_damage_with_what_is_lost() {
         (&3.into(), &"E_BODY_HASH".into(), &9.into())
     );
     assert!(ran.stderr.contains("--allow-damage"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_plan_for_an_instant_before_the_damage_does_not_need_it_even_if_something_is_lacking() {
+    let told = Story::new()
+        .added(&namespace("prod"))
+        .added(&tls())
+        .added(&database())
+        .wait(60)
+        .deleted(&tls())
+        .commit()
+        .wait(600)
+        .modified(&with_memory(database(), "8Gi"))
+        .commit()
+        .wait(600)
+        .write();
+    damage(&told);
+    let plan = |at: &str| told.run(&format!("plan vm/db-1 -n prod --at {at} --kubeconfig /nowhere/at/all"));
+    let before = plan("seq:4");
+    assert!(before.stderr.contains("/nowhere/at/all"), "all that it lacks is a cluster: {}", before.all());
+    let behind = plan("latest");
+    assert!(behind.code == 7 && behind.stderr.contains("0003 is damaged"), "{}", behind.all());
 }
