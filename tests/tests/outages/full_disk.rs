@@ -90,14 +90,15 @@ fn a_place_that_cannot_be_written_is_named_with_a_hint_before_anything_is_captur
         let folder = tempfile::tempdir()?;
         let file = folder.path().join("a-file");
         std::fs::write(&file, json!({}).to_string())?;
-        // A directory cannot be made there; its parent is not there.
-        for (place, expected) in [(file.join("archive"), 1), (folder.path().join("missing").join("archive"), 10)] {
+        // A directory cannot be made there; its parent is not there, and that is what is named.
+        let (within, missing) = (file.join("archive"), folder.path().join("missing"));
+        for (place, named, expected) in [(&within, &within, 1), (&missing.join("archive"), &missing, 10)] {
             let (kubeconfig, log) = (bench.plane.kubeconfig(), folder.path().join("log"));
-            let watcher = Watcher::start(&kubeconfig, &place, &log, &WatcherOptions::default())?;
+            let watcher = Watcher::start(&kubeconfig, place, &log, &WatcherOptions::default())?;
             let (code, said) = watcher.ended().await?;
             assert_eq!(code, Some(expected), "{said}");
             let error = said.lines().rfind(|line| line.starts_with("Error: ")).context(said.clone())?;
-            ensure!(error.contains(&place.display().to_string()), "it names the place: {error}");
+            ensure!(error.contains(&named.display().to_string()), "it names the place: {error}");
             ensure!(said.contains("Hint: "), "and says what to do: {said}");
         }
         Ok(())
