@@ -31,8 +31,13 @@ pub struct Ledger {
 }
 
 impl Ledger {
+    /// Adds what was done. That a DataVolume adopted its claim is said once: a controller may do it again before it
+    /// sees what it did.
     pub(crate) fn add(&self, filling: Filling) {
-        self.fillings.lock().unwrap_or_else(PoisonError::into_inner).push(filling);
+        let mut fillings = self.fillings.lock().unwrap_or_else(PoisonError::into_inner);
+        if filling.data.is_some() || !fillings.contains(&filling) {
+            fillings.push(filling);
+        }
     }
 
     /// Returns everything that was done to the disk of a DataVolume of this name, in order.
