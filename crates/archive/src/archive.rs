@@ -11,6 +11,7 @@ use std::{
 };
 
 use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
+use tokio::sync::OnceCell;
 use vmrewind_model::{Record, RecordKey, Seq};
 
 use crate::{
@@ -185,25 +186,26 @@ impl Archive {
         &'a self,
         told: impl Stream<Item = Result<Told, ArchiveError>> + Send + 'a,
     ) -> impl Stream<Item = Result<Record, ArchiveError>> + Send + 'a {
-        let judged = told.filter_map(move |told| async move {
-            match told {
-                Ok(Told::Record(record)) => Some(Ok(*record)),
-                Ok(Told::Damage(_)) if self.passing => None,
-                Ok(Told::Damage(damage)) => match self.is_accounted(&damage).await {
-                    Ok(true) => None,
-                    Ok(false) => Some(Err(damage.into())),
+        // The ends of the segments are read once, at the first damage.
+        let timeline = Arc::new(OnceCell::new());
+        let judged = told.filter_map(move |told| {
+            let timeline = Arc::clone(&timeline);
+            async move {
+                match told {
+                    Ok(Told::Record(record)) => Some(Ok(*record)),
+                    Ok(Told::Damage(_)) if self.passing => None,
+                    Ok(Told::Damage(damage)) => {
+                        match timeline.get_or_try_init(|| Box::pin(timeline::from_ends(self))).await {
+                            Ok(timeline) if timeline.accounts_for(&damage) => None,
+                            Ok(_) => Some(Err(damage.into())),
+                            Err(error) => Some(Err(error)),
+                        }
+                    }
                     Err(error) => Some(Err(error)),
-                },
-                Err(error) => Some(Err(error)),
+                }
             }
         });
         until_error(judged)
-    }
-
-    /// Tells whether the watcher has passed over some damage and recorded so.
-    async fn is_accounted(&self, damage: &Damage) -> Result<bool, ArchiveError> {
-        let timeline = timeline::from_ends(self).await?;
-        Ok(timeline.accounts_for(damage))
     }
 
     fn selected<'a>(

@@ -2,9 +2,9 @@
 //!
 //! Does not: know the rule by which records become a state; see `fold.rs`.
 
-use futures::{StreamExt as _, TryStreamExt as _};
 use std::time::Duration;
 
+use futures::{StreamExt as _, TryStreamExt as _};
 use vmrewind_model::{RecordKey, Seq, Timestamp};
 
 use super::{At, Late, Progress, State, fold::Fold};
