@@ -205,16 +205,10 @@ impl Stream<'_> {
         deliver(self.inputs, Input::Opened(self.id.clone(), self.ticket), (self.clock)());
         while let Some(event) = events.next().await {
             let event = event.map_err(|error| failure(&error))?;
-            let bytes = match &event {
-                WatchEvent::Added(object) | WatchEvent::Modified(object) | WatchEvent::Deleted(object) => {
-                    object.bytes().len()
-                }
-                WatchEvent::Bookmark(_) | WatchEvent::Rejected(_) => 0,
-            };
-            let (event, place) = event_of(event);
+            let (place, bytes) = placed(&event);
             let share = u32::try_from((bytes / 1024 + 1).min(WAITING_KIB)).unwrap_or(1);
             let Ok(permit) = self.waiting.clone().acquire_many_owned(share).await else { return Ok(()) };
-            let input = Input::Watched(self.id.clone(), self.ticket, event);
+            let input = Input::Watched(self.id.clone(), self.ticket, event_of(event));
             let arrival = Arrival { input, place, at: (self.clock)(), share: Some((bytes, permit)) };
             send(self.inputs, arrival);
         }
@@ -222,28 +216,26 @@ impl Stream<'_> {
     }
 }
 
-/// What the engine calls an event, and where it belongs among those of other watches.
-fn event_of(event: WatchEvent) -> (Event, Place) {
+/// Where an event belongs among those of other watches, and the bytes of its object.
+fn placed(event: &WatchEvent) -> (Place, usize) {
     let by = |rv: Option<Rv>| rv.map_or(Place::Last, |rv| Place::Version(rv.0));
-    let version = |object: &vmrewind_model::RawObject| by(object.head().ok().map(|head| head.rv));
     match event {
-        WatchEvent::Added(object) => {
-            let place = version(&object);
-            (Event::Added(object), place)
+        WatchEvent::Added(object) | WatchEvent::Modified(object) | WatchEvent::Deleted(object) => {
+            (by(object.head().ok().map(|head| head.rv)), object.bytes().len())
         }
-        WatchEvent::Modified(object) => {
-            let place = version(&object);
-            (Event::Modified(object), place)
-        }
-        WatchEvent::Deleted(object) => {
-            let place = version(&object);
-            (Event::Deleted(object), place)
-        }
-        WatchEvent::Bookmark(rv) => (Event::Bookmark(rv), Place::Behind),
-        WatchEvent::Rejected(event) => {
-            let place = by(event.rv);
-            (Event::Rejected(rejected(event)), place)
-        }
+        WatchEvent::Bookmark(_) => (Place::Behind, 0),
+        WatchEvent::Rejected(event) => (by(event.rv), 0),
+    }
+}
+
+/// What the engine calls an event.
+fn event_of(event: WatchEvent) -> Event {
+    match event {
+        WatchEvent::Added(object) => Event::Added(object),
+        WatchEvent::Modified(object) => Event::Modified(object),
+        WatchEvent::Deleted(object) => Event::Deleted(object),
+        WatchEvent::Bookmark(rv) => Event::Bookmark(rv),
+        WatchEvent::Rejected(event) => Event::Rejected(rejected(event)),
     }
 }
 
