@@ -122,14 +122,16 @@ fn recording(file: &Path) -> anyhow::Result<Histories> {
     Ok(histories)
 }
 
-/// Notes every version of every object of a namespace, until the tasks are dropped.
-fn observe(bench: &Bench, ns: &str) -> (JoinSet<anyhow::Result<()>>, Arc<Mutex<Histories>>) {
+/// Notes every version of every object of a namespace from its return on, until the tasks are dropped.
+async fn observe(bench: &Bench, ns: &str) -> anyhow::Result<(JoinSet<anyhow::Result<()>>, Arc<Mutex<Histories>>)> {
     let histories = Arc::new(Mutex::new(Histories::new()));
     let mut tasks = JoinSet::new();
     for (_, kind) in KINDS {
         let (api, notes) = (kind.api(bench.client(), ns), Arc::clone(&histories));
+        let mut events = watcher(api, Config::default()).default_backoff().boxed();
+        // The versions before the watch's list would never be seen.
+        while !matches!(events.try_next().await?.context("a list")?, Event::InitDone) {}
         tasks.spawn(async move {
-            let mut events = watcher(api, Config::default()).default_backoff().boxed();
             while let Some(event) = events.try_next().await? {
                 let (gone, object) = match event {
                     Event::Init | Event::InitDone => continue,
@@ -145,7 +147,7 @@ fn observe(bench: &Bench, ns: &str) -> (JoinSet<anyhow::Result<()>>, Arc<Mutex<H
             Ok(())
         });
     }
-    (tasks, histories)
+    Ok((tasks, histories))
 }
 
 #[test]
@@ -157,7 +159,7 @@ fn histories_go_through_the_phases_of_a_recorded_virt_controller_with_the_same_s
         let recorded = recording(&folder.join("fixtures/virt-controller-stream.jsonl.zst"))?;
         let (bench, ns) = (shared(), "recorded");
         bench.namespace(ns).await?;
-        let (mut watching, histories) = observe(bench, ns);
+        let (mut watching, histories) = observe(bench, ns).await?;
         for name in ["gone", "stopped", "stays"] {
             bench.create_all(&shapes::with_template_disk(ns, name)).await?;
         }
