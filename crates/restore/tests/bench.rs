@@ -127,7 +127,7 @@ fn a_machine_whose_template_disk_is_gone_is_refused_and_then_imported_again_on_r
         let data = bench.data_of(space, "web-root").await?;
         bench.delete(&vm(space, "web")).await?;
         bench.wait_gone(&vm(space, "web")).await?;
-        bench.wait_gone(&named(Kind::Claim, space, "web-root")).await?;
+        bench.wait_disks_gone(space, "web-root").await?;
         bench.wait_gone(&named(Kind::DataVolume, space, "web-root")).await?;
 
         let mut request = request(space, "web");

@@ -61,7 +61,7 @@ fn a_disk_whose_volume_was_retained_is_bound_again_and_its_data_volume_adopted_w
         deleted(bench, &site, &objects[0]).await?;
         bench.wait_gone(&objects[0]).await?;
         bench.delete(&objects[1]).await?;
-        bench.wait_gone(&objects[2]).await?;
+        bench.wait_disks_gone(ns, "db-disk").await?;
         recorded(bench, &site, &objects).await?;
         restore(&site, ns, "vm/db", &["--volumes", "rebind"]).await?.expect(0)?;
 
@@ -99,7 +99,9 @@ fn a_machine_with_one_of_everything_comes_back_with_its_revisions_and_the_state_
         ] {
             bench.delete(&core(kind, ns, name)).await?;
         }
-        bench.wait_gone(&named(Kind::Claim, ns, "db-root")).await?;
+        for disks in ["db-root", "persistent-state-for-db"] {
+            bench.wait_disks_gone(ns, disks).await?;
+        }
         recorded(bench, &site, &[vm(ns, "db"), core("Secret", ns, "db-keys")]).await?;
         // The template disk and the TPM's state are gone; the disk on a plain claim is alive.
         restore(&site, ns, "vm/db", &[]).await?.expect(1)?;

@@ -18,7 +18,7 @@ fn a_machine_whose_disk_is_gone_is_refused_until_somebody_asks_for_a_new_import(
         let machine = live(bench, &target).await?;
         let data = bench.data_of(ns, "web-root").await?;
         bench.delete(&target).await?;
-        bench.wait_gone(&claim).await?;
+        bench.wait_disks_gone(ns, "web-root").await?;
         recorded(bench, &site, &[target, claim]).await?;
 
         let refused = restore(&site, ns, "vm/web", &[]).await?.expect(1)?;

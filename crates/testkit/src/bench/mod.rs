@@ -23,7 +23,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use futures::{StreamExt, TryStreamExt};
 use kube::Client;
-use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
+use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use kube_runtime::WatchStreamExt;
 use kube_runtime::watcher::watch_object;
@@ -31,6 +31,7 @@ use serde_json::{Value, json};
 
 use crate::actors::{ActorOptions, Actors, DATA, Kind, Ledger};
 use crate::controlplane::{ControlPlane, Lifetime, Options, User};
+use crate::wait::{Seen, wait_for};
 
 pub use self::definitions::{EXTRA, extra_folder, own as own_definitions, real as real_definitions};
 pub use self::journal::{Journal, Version};
@@ -221,6 +222,29 @@ impl Bench {
     /// As [`Self::wait`].
     pub async fn wait_gone(&self, object: &ObjectName<'_>) -> anyhow::Result<()> {
         self.wait(object, "gone", |object| object.is_none()).await.map(drop)
+    }
+
+    /// Waits until the claims whose names begin with `prefix` are gone, and until their volumes are gone or released.
+    ///
+    /// # Errors
+    /// If they are not within [`PATIENCE`], or the server cannot tell.
+    pub async fn wait_disks_gone(&self, namespace: &str, prefix: &str) -> anyhow::Result<()> {
+        let claims = Kind::Claim.api(&self.client, namespace);
+        let volumes = Kind::Volume.api(&self.client, "");
+        wait_for(&format!("the end of the disks {namespace}/{prefix}"), PATIENCE, async || {
+            let mut left: Vec<String> = Vec::new();
+            for claim in claims.list(&ListParams::default()).await? {
+                left.extend(claim.metadata.name.filter(|name| name.starts_with(prefix)));
+            }
+            for volume in volumes.list(&ListParams::default()).await? {
+                let reserved = &volume.data["spec"]["claimRef"];
+                let mine = reserved["namespace"] == namespace
+                    && reserved["name"].as_str().is_some_and(|name| name.starts_with(prefix));
+                left.extend(volume.metadata.name.filter(|_| mine && volume.data["status"]["phase"] != "Released"));
+            }
+            Ok(Seen::or_not_yet(left.is_empty().then_some(()), || left.join(", ")))
+        })
+        .await
     }
 
     /// Returns what the disk of a claim holds, if the claim is bound; see [`DATA`].

@@ -3,9 +3,8 @@
 //! Does not: print.
 
 use serde_json::{Value, json};
-use vmrewind_testkit::actors::Kind;
 use vmrewind_testkit::bench::shapes::{self, FAST};
-use vmrewind_testkit::bench::{Bench, ObjectName, named, vm};
+use vmrewind_testkit::bench::{Bench, ObjectName, vm};
 use vmrewind_testkit::build;
 
 /// Their namespace.
@@ -51,7 +50,7 @@ pub(crate) async fn accident(bench: &Bench) -> anyhow::Result<()> {
     bench.delete(&vm(NS, "web-1")).await?;
     bench.patch(&vm(NS, "app-1"), &memory("512Mi")).await?;
     bench.wait_gone(&vm(NS, "db-1")).await?;
-    bench.wait_gone(&named(Kind::Claim, NS, "web-1-root")).await
+    bench.wait_disks_gone(NS, "web-1-root").await
 }
 
 fn memory(guest: &str) -> Value {
