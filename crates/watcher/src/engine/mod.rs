@@ -3,6 +3,7 @@
 //! ```text
 //! watch.rs    probe -> watch -> event -> ...      list.rs, walk.rs  list, walk back
 //! renew.rs    the next watch before this one ends trouble.rs        failures, pauses, silence
+//! lag.rs      what arrives late all the same
 //! depart.rs   left a selector, or deleted?        audit.rs          list beside the watch
 //! objects.rs  what is known of an object          follow.rs         by name
 //! gaps.rs     what is not known                   discover.rs       resources come and go
@@ -23,6 +24,7 @@ mod discover;
 mod follow;
 mod gaps;
 mod io;
+mod lag;
 mod list;
 mod objects;
 mod renew;
@@ -106,6 +108,7 @@ pub struct Rules {
 pub struct State {
     rules: Rules,
     order: time::Order,
+    lag: lag::Lag,
     resources: BTreeMap<ResourceId, resource::Resource>,
     /// Resources of the archive that are not captured (yet).
     retired: BTreeMap<ResourceId, ResumeEntry>,
@@ -182,6 +185,7 @@ impl State {
     pub fn new(rules: Rules) -> Self {
         Self {
             order: time::Order::new(),
+            lag: lag::Lag::default(),
             resources: BTreeMap::new(),
             retired: BTreeMap::new(),
             lost: None,

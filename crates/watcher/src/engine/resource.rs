@@ -138,6 +138,8 @@ pub(super) struct Resource {
     pub(super) departures: BTreeMap<ObjectKey, Departure>,
     /// Set when the next probe is to lead to a list.
     pub(super) relist: Option<Relist>,
+    /// Its versions are counted by another storage than those of the others.
+    pub(super) apart: bool,
 }
 
 impl Resource {
@@ -157,6 +159,7 @@ impl Resource {
             audit: Audit::new(audit_at, since),
             departures: BTreeMap::new(),
             relist: None,
+            apart: false,
         }
     }
 
@@ -179,6 +182,27 @@ impl Resource {
             _ => return None,
         };
         (!watch.caught_up && rv <= watch.target).then(|| self.last_proven())
+    }
+
+    /// What the running watch delivers is old: it counts as catching up to `target`, and has proven nothing since what
+    /// was proven before. Returns `lo` of what it delivers.
+    pub(super) fn fell_behind(&mut self, ticket: Ticket, target: Rv) -> Timestamp {
+        let proven = self.last_proven();
+        if self.ticket == ticket
+            && let Phase::Watching(watch) = &mut self.phase
+            && watch.caught_up
+        {
+            *watch = Watching { caught_up: false, target: watch.target.max(target), probed: proven, ..*watch };
+        }
+        proven
+    }
+
+    /// When the newest version was asked for, while there is no answer.
+    pub(super) fn asking_since(&self) -> Option<Timestamp> {
+        match (&self.phase, &self.next) {
+            (Phase::Probing { since }, _) | (_, Some((_, Next::Probing { since, .. }))) => Some(*since),
+            _ => None,
+        }
     }
 
     /// The watch with this ticket: the one that counts, or the one that is to take over.

@@ -4,6 +4,7 @@ mod clocks;
 mod ends;
 mod follow;
 mod histories;
+mod lags;
 mod lists;
 mod renewals;
 mod rig;

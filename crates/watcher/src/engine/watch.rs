@@ -10,7 +10,7 @@ use super::{
     State,
     io::{Action, Choice, Event, Failure, Out, Probe, Rejected, Ticket},
     objects::{End, How, Sight},
-    resource::{Departure, Phase, Relist, Watching},
+    resource::{Departure, Phase, Relist, Resource, Watching},
 };
 
 /// A watch that ends sooner than this after it was opened counts as failed, so that there is no busy loop.
@@ -28,7 +28,14 @@ impl State {
     }
 
     pub(super) fn probed(&mut self, out: &mut Out, id: &ResourceId, ticket: Ticket, result: Result<Probe, Failure>) {
-        let Some(resource) = self.resources.get(id) else { return };
+        let Some(resource) = self.resources.get_mut(id) else { return };
+        if let (Some(since), Ok(probe)) = (resource.asking_since(), &result) {
+            resource.apart = !self.lag.is_of_one_storage(probe.rv, since);
+            self.lag.answered(since, out.now);
+            if !resource.apart {
+                self.lag.told(probe.rv, out.now);
+            }
+        }
         if resource.next.as_ref().is_some_and(|(next, _)| *next == ticket) {
             return self.renewal_probed(out, id, result.ok());
         }
@@ -65,6 +72,7 @@ impl State {
     pub(super) fn rolled_back(&mut self, out: &mut Out, id: &ResourceId, detail: &str, probe: Option<Probe>) {
         self.order.era = self.order.era.next();
         self.counters.rollbacks += 1;
+        self.lag.clear();
         let all: Vec<ResourceId> = self.resources.keys().cloned().collect();
         for other in &all {
             let Some(resource) = self.resources.get_mut(other) else { continue };
@@ -73,6 +81,7 @@ impl State {
             }
             let from = resource.last_proven();
             resource.live = false;
+            resource.apart = false;
             resource.relist = Some(Relist::Rollback);
             resource.departures.clear();
             resource.stop_watches(&mut out.actions);
@@ -126,17 +135,27 @@ impl State {
         self.went_on(out, id, before);
     }
 
-    /// A watch delivered everything up to `rv`.
-    fn pass(&mut self, out: &mut Out, id: &ResourceId, ticket: Ticket, rv: Rv) {
-        let now = self.order.present(out.at, out.wall);
+    /// Whether a version that arrives now is old, by what others were told.
+    fn is_late(&self, id: &ResourceId, rv: Rv, now: Timestamp) -> bool {
+        let waiting = self.resources.values().filter_map(Resource::asking_since);
+        let apart = self.resources.get(id).is_none_or(|resource| resource.apart);
+        !apart && self.lag.is_late(rv, waiting, now)
+    }
+
+    /// A watch delivered everything up to `rv`, which was so `age` ago at the latest.
+    fn pass(&mut self, out: &mut Out, id: &ResourceId, ticket: Ticket, rv: Rv, age: Duration) {
+        let now = self.order.present(out.at, out.wall).minus(age);
         let Some(resource) = self.resources.get_mut(id) else { return };
+        if !resource.apart {
+            self.lag.told(rv, out.now);
+        }
         let before = resource.caught_up();
         resource.passed(ticket, rv, now);
         self.went_on(out, id, before);
     }
 
     fn went_on(&mut self, out: &mut Out, id: &ResourceId, caught_up_before: bool) {
-        if !caught_up_before && self.resources.get(id).is_some_and(super::resource::Resource::caught_up) {
+        if !caught_up_before && self.resources.get(id).is_some_and(Resource::caught_up) {
             self.close_gap(out, id, None, true);
         }
         self.judge(out, id);
@@ -165,7 +184,13 @@ impl State {
             watch.passed = watch.passed.max(version);
             return self.hand_over(out, id);
         }
-        let lo = version.and_then(|rv| resource.lo_of(ticket, rv, out.now));
+        let late = version.is_some_and(|rv| self.is_late(id, rv, out.now));
+        let Some(resource) = self.resources.get_mut(id) else { return };
+        let lo = match (version, self.lag.newest()) {
+            (Some(rv), Some(newest)) if late => Some(resource.fell_behind(ticket, newest.max(rv))),
+            (Some(rv), _) => resource.lo_of(ticket, rv, out.now),
+            (None, _) => None,
+        };
         match (event, head) {
             (Event::Added(object), Some(head)) => self.changed(out, id, head, (object, How::Added, lo)),
             (Event::Modified(object), Some(head)) => self.changed(out, id, head, (object, How::Modified, lo)),
@@ -173,11 +198,14 @@ impl State {
                 self.gone(out, id, (head.key, head.uid, head.rv), (Some(object), lo));
             }
             (Event::Rejected(rejected), _) => self.rejected(out, id, rejected, lo),
-            (Event::Bookmark(rv), _) => return self.pass(out, id, ticket, rv),
+            (Event::Bookmark(rv), _) => {
+                let age = if resource.apart { Duration::ZERO } else { self.lag.age_of_bookmark(rv, out.now) };
+                return self.pass(out, id, ticket, rv, age);
+            }
             (Event::Added(_) | Event::Modified(_) | Event::Deleted(_), None) => {}
         }
         if let Some(rv) = version {
-            self.pass(out, id, ticket, rv);
+            self.pass(out, id, ticket, rv, Duration::ZERO);
         }
     }
 

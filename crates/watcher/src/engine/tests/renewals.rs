@@ -20,6 +20,7 @@ fn renewing(plural: &str) -> (Rig, ResourceId) {
         if asks(&rig, &id) {
             return (rig, id);
         }
+        while rig.answer() {}
     }
     panic!("it is not renewed");
 }
