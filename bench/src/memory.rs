@@ -46,11 +46,21 @@ pub(crate) async fn measure(figures: &mut Figures, objects: usize) -> anyhow::Re
     let ready = start.elapsed();
     let (resident, peak) = watcher.memory()?;
     watcher.stop().await?;
+    let watcher =
+        Watcher::start(&plane.kubeconfig(), &dir.path().join("archive"), &dir.path().join("watcher.log")).await?;
+    let (restarted, _) = watcher.memory()?;
+    watcher.stop().await?;
     figures.add(
         &format!("watcher's resident memory at {objects} objects"),
         mebibytes(resident),
         format!("their JSON {}", mebibytes(raw)),
         ratio(resident, raw),
+    );
+    figures.add(
+        "the same after a restart from the archive",
+        mebibytes(restarted),
+        format!("after the first list {}", mebibytes(resident)),
+        ratio(restarted, resident),
     );
     figures.add(
         "watcher's peak memory while it lists them",

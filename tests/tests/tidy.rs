@@ -280,3 +280,30 @@ fn the_format_does_not_change_without_its_specification() {
     }
     fs::write(&pin, format!("{code}  code\n{spec}  specification\n")).expect("written");
 }
+
+#[test]
+fn no_text_has_a_conflict_left_from_a_merge() {
+    fn texts(dir: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+            let (path, name) = (entry.path(), entry.file_name());
+            if path.is_dir() && !["target", ".git", ".venv"].iter().any(|other| name == *other) {
+                texts(&path, found);
+            } else if path.is_file() {
+                found.push(path);
+            }
+        }
+    }
+    let (mut files, mut conflicts) = (Vec::new(), Vec::new());
+    texts(&root(), &mut files);
+    assert!(files.iter().any(|path| path.ends_with("docs/watcher.md")), "the documents are looked at");
+    for path in files {
+        let text = fs::read_to_string(&path).unwrap_or_default(); // what is not text has no lines
+        let marks = ["<".repeat(7), ">".repeat(7)];
+        conflicts.extend(
+            text.lines()
+                .filter(|line| marks.iter().any(|mark| line.starts_with(mark.as_str())))
+                .map(|line| format!("{}: {line}", path.display())),
+        );
+    }
+    assert_eq!(conflicts, [""; 0]);
+}

@@ -38,6 +38,7 @@ pub use cpu::Cpu;
 pub use damage::{Damage, damage_detail};
 pub use error::{ArchiveError, ErrorKind};
 pub use fence::{Fence, FenceOutcome};
+pub use format::limits::TEXT as MAX_TEXT;
 pub use format::{Code, FormatVersion, ResumeMap, Segment, SegmentSummary, SeqRange};
 pub use head::Head;
 pub use identity::{Features, Identity};

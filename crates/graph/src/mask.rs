@@ -112,15 +112,18 @@ fn hide_members(value: Option<&mut Value>, secret: impl Fn(&str) -> bool, hidden
     }
 }
 
-/// Hides `user:password@` in a URL.
+/// Hides `user:password@` in a URL, and what follows its path: signed URLs carry their signature there.
 fn hide_password(value: &mut Value, hidden: &mut usize) {
     let Some(text) = value.as_str() else { return };
     let Some((scheme, rest)) = text.split_once("://") else { return };
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    if let Some((user, host)) = rest[..end].rsplit_once('@')
-        && user != MASK
-    {
-        *value = format!("{scheme}://{MASK}@{host}{}", &rest[end..]).into();
+    let (place, query) = rest.split_at(rest.find(['?', '#']).unwrap_or(rest.len()));
+    let (authority, path) = place.split_at(place.find('/').unwrap_or(place.len()));
+    let (user, host) = authority.rsplit_once('@').map_or((None, authority), |(user, host)| (Some(user), host));
+    let user = if user.is_some() { format!("{MASK}@") } else { String::new() };
+    let query = query.chars().next().filter(|_| query.len() > 1).map(|mark| format!("{mark}{MASK}"));
+    let masked = format!("{scheme}://{user}{host}{path}{}", query.unwrap_or_default());
+    if masked != text {
+        *value = masked.into();
         *hidden += 1;
     }
 }

@@ -44,7 +44,7 @@ impl FromStr for Instant {
             return Ok(Self::Rv(version.parse().map_err(|error: vmrewind_model::RvError| error.to_string())?));
         }
         match text {
-            "latest" | "now" => Ok(Self::Latest),
+            "latest" => Ok(Self::Latest),
             "before-delete" => Ok(Self::BeforeDelete),
             _ if text.starts_with("pin:") => Err("named points (pin:NAME) are not supported yet".to_owned()),
             _ => time(text).map(Self::Time),

@@ -119,6 +119,9 @@ impl Doubt<'_> {
     }
 }
 
+/// As long as a resource catches up, the newest state lacks at most this much of it.
+const CATCHING_UP: Duration = Duration::from_secs(120);
+
 /// Finds the reasons why the state is not certain where `touched` says that it matters.
 pub(crate) fn doubts<'a>(moment: &'a Moment, touched: &'a Touched) -> Vec<Doubt<'a>> {
     let state = &moment.state;
@@ -131,7 +134,13 @@ pub(crate) fn doubts<'a>(moment: &'a Moment, touched: &'a Touched) -> Vec<Doubt<
     found.extend(state.gaps.iter().filter(gap_matters).map(Doubt::Gap));
     let stale = |proof: &&Proof| {
         if latest {
-            matches!(proof.entry.state, ProofState::Denied | ProofState::Stalled) || proof.since.is_none()
+            let old = || proof.entry.proven_at.is_none_or(|proven| state.t.since(proven) > CATCHING_UP);
+            match proof.entry.state {
+                _ if proof.since.is_none() => true,
+                ProofState::Denied | ProofState::Stalled => true,
+                ProofState::Late | ProofState::Relisting => old(),
+                ProofState::Live | ProofState::Removed => false,
+            }
         } else {
             !proof.covers(state.t)
         }

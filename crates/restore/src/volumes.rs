@@ -108,14 +108,24 @@ fn with_live_claim(facts: &Facts, live: &LiveClaim) -> Decision {
         };
     }
     match captured {
-        Some(volume) if volume == live.volume => keep("the live claim is bound to the captured volume"),
-        Some("") => keep("the live claim holds data; the captured one was not bound yet"),
+        Some(volume) if volume == live.volume && !facts.other_volume => {
+            keep("the live claim is bound to the captured volume")
+        }
+        Some("") if facts.in_place => keep("the live claim holds data; the captured one was not bound yet"),
         _ if facts.named => keep("the live claim is used as it is, as you chose")
             .warn(format!("its data is that of volume {}, which is not known to be the captured data", live.volume)),
         Some(volume) => Decision::refused(
-            format!("the live claim is bound to volume {}, the captured one was bound to {volume}", live.volume),
+            match volume {
+                "" => format!("the live claim is bound to volume {}, the captured one was not bound yet", live.volume),
+                _ if volume == live.volume => {
+                    format!("the live claim is bound to a volume {volume} that is not the captured one of this name")
+                }
+                _ => {
+                    format!("the live claim is bound to volume {}, the captured one was bound to {volume}", live.volume)
+                }
+            },
             format!(
-                "Its data is not the captured data. Use it nevertheless with {}.",
+                "Its data is not known to be the captured data. Use it nevertheless with {}.",
                 facts.choose(VolumePolicy::Keep)
             ),
         ),
@@ -228,12 +238,24 @@ fn rebind(facts: &Facts, claim: Option<&CapturedClaim>) -> Decision {
             format!("persistent volume {volume} cannot be bound again: {obstacle}"),
             format!("Free the volume and plan again. {}", ways_out(facts, source_of(facts))),
         ),
-        (Some(volume), Some(LiveVolume { obstacle: None })) => Decision::new(
-            DataSource::Rebind,
-            Fate::Adopt,
-            Fate::Adopt,
-            format!("persistent volume {volume} is still there and is bound again"),
+        (Some(volume), Some(LiveVolume { obstacle: None })) if facts.other_volume && !facts.named => Decision::refused(
+            format!("persistent volume {volume} is not the captured one of this name"),
+            format!(
+                "Its data is not known to be the captured data. Use it nevertheless with {}.",
+                facts.choose(VolumePolicy::Rebind)
+            ),
         ),
+        (Some(volume), Some(LiveVolume { obstacle: None })) => {
+            let decision = |why: &str| {
+                let reason = format!("persistent volume {volume} {why}");
+                Decision::new(DataSource::Rebind, Fate::Adopt, Fate::Adopt, reason)
+            };
+            if facts.other_volume {
+                return decision("is bound, as you chose")
+                    .warn(format!("volume {volume} is not known to be the captured one of this name"));
+            }
+            decision("is still there and is bound again")
+        }
     }
 }
 
@@ -246,7 +268,8 @@ fn ways_out(facts: &Facts, source: Option<ImportSource>) -> String {
     let mut ways = Vec::new();
     let mut offer = |policy, what: &str| ways.push(format!("{} ({what})", facts.choose(policy)));
     let bound = facts.claim.held().is_some_and(|claim| !claim.volume.is_empty());
-    if bound && facts.live_volume.as_ref().is_some_and(|volume| volume.obstacle.is_none()) {
+    let free = facts.live_volume.as_ref().is_some_and(|volume| volume.obstacle.is_none());
+    if bound && free && !facts.other_volume {
         offer(VolumePolicy::Rebind, "its persistent volume is still there");
     }
     if facts.role == Role::MachineState {

@@ -28,6 +28,10 @@ pub struct World {
     by_kind: BTreeMap<(String, String, String), Vec<ObjectKey>>,
     /// Group, kind and namespace (empty: all) of what is proven complete: what is not held of it did not exist.
     complete: BTreeSet<(String, String, String)>,
+    /// What may have existed without being held: its creation may have come late, or lies in a gap of its own.
+    unsure: BTreeSet<ObjectKey>,
+    /// Damage may hide whatever is not held.
+    doubtful: bool,
     departures: Departures,
 }
 
@@ -53,6 +57,9 @@ impl World {
             t: state.t,
         };
         let mut world = Self::empty(archive);
+        world.doubtful = state.doubtful().next().is_some();
+        world.unsure.extend(state.late.iter().map(|late| late.key.object.clone()));
+        world.unsure.extend(state.gaps.iter().filter_map(|span| span.gap.object.clone()));
         for (key, entry) in &state.objects {
             let content = match (entry.presence, entry.record.change.object()) {
                 (archive::Presence::Present, Some(raw)) => Content::object(raw.clone()),
@@ -111,6 +118,8 @@ impl World {
             objects: BTreeMap::new(),
             by_kind: BTreeMap::new(),
             complete: BTreeSet::new(),
+            unsure: BTreeSet::new(),
+            doubtful: false,
             departures: Departures::default(),
         }
     }
@@ -218,8 +227,11 @@ impl graph::World for World {
             Some(Held { content: Content::Object { .. }, .. }) => {
                 self.value(key).map_or(Presence::Unknown, Presence::Present)
             }
-            Some(Held { content: Content::Absent, .. }) => Presence::Absent,
             Some(Held { content: Content::Withheld, .. }) => Presence::Withheld,
+            Some(Held { content: Content::Absent, .. }) | None if self.doubtful || self.unsure.contains(key) => {
+                Presence::Unknown
+            }
+            Some(Held { content: Content::Absent, .. }) => Presence::Absent,
             None => {
                 let place = |scope: &str| (key.group.clone(), key.kind.clone(), scope.to_owned());
                 let known = self.complete.contains(&place("")) || self.complete.contains(&place(&key.namespace));

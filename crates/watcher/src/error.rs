@@ -31,6 +31,14 @@ pub enum WatcherError {
         /// Uid of this cluster.
         ours: String,
     },
+    /// So many separate segments are damaged that no gap can name them all.
+    #[error("the archive at {place} is damaged in {segments} segments that lie too far apart to be passed over")]
+    TooDamaged {
+        /// Where the archive is.
+        place: String,
+        /// How many.
+        segments: usize,
+    },
     /// The port cannot be served.
     #[error("cannot serve on {address}: {source}")]
     Listen {
@@ -61,6 +69,7 @@ impl WatcherError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Settings(_) => 2,
+            Self::TooDamaged { .. } => 7,
             Self::Archive(error) => match error.kind() {
                 ErrorKind::Fenced => 11,
                 ErrorKind::Data => 7,
@@ -88,6 +97,11 @@ impl WatcherError {
                 damage.object
             )),
             Self::Archive(error) => error.hint(),
+            Self::TooDamaged { .. } => Some(
+                "Keep this archive: what is readable can be read with --allow-damage. Begin a new one in another place, so \
+                 that capture goes on. Nothing was written."
+                    .to_owned(),
+            ),
             Self::OtherCluster { .. } => Some(
                 "Choose another place, or give --adopt if that cluster was rebuilt and this one takes its place."
                     .to_owned(),

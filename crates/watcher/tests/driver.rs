@@ -245,25 +245,37 @@ async fn the_archive_of_another_cluster_is_refused_unless_it_is_adopted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_clock_ahead_of_the_servers_at_the_start_writes_nothing_until_it_is_set() {
+async fn a_clock_ahead_of_the_servers_or_behind_it_at_the_start_writes_nothing_until_it_is_set() {
+    for side in ["ahead of", "behind"] {
+        writes_nothing_until_the_clock_is_set(side).await;
+    }
+}
+
+async fn writes_nothing_until_the_clock_is_set(side: &str) {
     let (server, store) = (FakeApiServer::new(), Store::in_memory());
     start(&server, &store).ready().await.stop().await;
     let archive = Archive::open(store.clone()).await.expect("an archive").with_cpu(Cpu::Inline);
     let before = archive.head().await.expect("a head").segment;
-    let ahead = Arc::new(AtomicU64::new(7_200));
+    let apart = Arc::new(AtomicU64::new(7_200));
     let mut watcher = watcher(&server, &store, settings());
-    let (clock, seconds) = (server.clone(), ahead.clone());
-    watcher.clock = Arc::new(move || clock.now().plus(Duration::from_secs(seconds.load(Ordering::Relaxed))));
+    let (clock, seconds, behind) = (server.clone(), apart.clone(), side == "behind");
+    watcher.clock = Arc::new(move || {
+        let apart = Duration::from_secs(seconds.load(Ordering::Relaxed));
+        if behind { clock.now().minus(apart) } else { clock.now().plus(apart) }
+    });
     let mut run = run(watcher);
     for _ in 0..120 {
         run.until(|report| report.status.clock.is_some()).await;
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
     let reasons = run.reports.borrow().reasons();
-    assert!(reasons.iter().any(|reason| reason.starts_with("clock: ") && reason.contains("NTP")), "{reasons:?}");
+    assert!(
+        reasons.iter().any(|reason| reason.starts_with("clock: ") && reason.contains(side) && reason.contains("NTP")),
+        "{reasons:?}"
+    );
     assert!(run.reports.borrow().at.is_some_and(|at| server.now().since(at) < Duration::from_secs(10)), "it is alive");
     assert_eq!(archive.head().await.expect("a head").segment, before, "no fence");
-    ahead.store(0, Ordering::Relaxed);
+    apart.store(0, Ordering::Relaxed);
     server.put(&vm("db", "ci", 1));
     run.ready().await.stop().await;
     assert_eq!(lines(&store, "VirtualMachine").await, ["A db late"]);

@@ -24,8 +24,8 @@ pub(crate) const META: usize = 64 * 1024;
 pub(crate) const HEAD: usize = 8 * 1024;
 /// The elements of a key together.
 pub(crate) const KEY: usize = 1024;
-/// A reason, or details of a gap or a resource.
-pub(crate) const TEXT: usize = 1024;
+/// A reason, or details of a gap or a resource, in bytes.
+pub const TEXT: usize = 1024;
 /// An object.
 pub(crate) const OBJECT: usize = canonical::MAX_BYTES;
 /// Window of a zstd frame.

@@ -51,6 +51,14 @@ fn a_password_in_an_import_url_is_hidden_and_the_host_is_shown() {
     };
     assert_eq!(url(&format!("https://me:{SECRET}@images.test/a@b.img")), format!("https://{MASK}@images.test/a@b.img"));
     assert_eq!(url("https://images.test/a@b.img"), "https://images.test/a@b.img");
+    let signed = |mark: char| url(&format!("https://me:{SECRET}@images.test/a.img{mark}X-Amz-Signature={SECRET}"));
+    assert_eq!(
+        signed('?'),
+        format!("https://{MASK}@images.test/a.img?{MASK}"),
+        "a signed URL is as good as a password"
+    );
+    assert_eq!(signed('#'), format!("https://{MASK}@images.test/a.img#{MASK}"));
+    assert_eq!(url(&format!("https://images.test?{MASK}")), format!("https://images.test?{MASK}"), "once");
 }
 
 /// Objects with a secret in every place that the product knows, each with junk beside it.

@@ -11,7 +11,7 @@ use super::Draft;
 use crate::{
     conflict,
     error::RestoreError,
-    json::{list, text},
+    json::{is_deleting, list, text},
     mutation::Mutation,
     namespace::namespace_key,
     plan::{Action, DataSource, LiveRef, RefusalKind},
@@ -180,6 +180,7 @@ impl Draft<'_> {
             .map(|step| step.key.namespace.clone())
             .collect();
         let captured: BTreeSet<String> = self.out.steps.iter().map(|step| step.from.namespace.clone()).collect();
+        self.refuse_going_namespaces();
         for name in needed {
             let place = namespace_key(&name);
             if self.view.live(&place).is_some() || self.out.steps.iter().any(|step| step.key == place) {
@@ -204,5 +205,19 @@ impl Draft<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Refuses what lies in a namespace that is being deleted: nothing can be created there, and what is kept goes.
+    fn refuse_going_namespaces(&mut self) {
+        let left = |action| matches!(action, Action::Skip | Action::Refuse);
+        let steps = self.out.steps.iter().filter(|step| !left(step.action) && !step.key.namespace.is_empty());
+        let names: BTreeSet<&str> = steps.map(|step| step.key.namespace.as_str()).collect();
+        let places = names.into_iter().map(namespace_key);
+        let going: Vec<_> = places.filter(|place| self.view.live(place).is_some_and(is_deleting)).collect();
+        for place in going {
+            let message = format!("{place} is being deleted");
+            let hint = "Wait until it is gone and restore with --create-namespace, or restore into another namespace.";
+            self.refuse(RefusalKind::BeingDeleted, &place, message, hint);
+        }
     }
 }

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     error::RestoreError,
-    json::{at, is_deleting, list, machine_path, text},
+    json::{at, is_deleting, list, machine_path, text, uid},
     namespace::Places,
     options::{VolumePolicy, Volumes},
     view::TargetView,
@@ -234,6 +234,7 @@ fn facts(world: &World, claim: &ObjectKey, uses: &[&ClaimUse], places: Places<'_
             .live(&places.of(&data_volume))
             .map(|object| LiveDataVolume { succeeded: text(object, "status.phase") == "Succeeded" }),
         live_volume: volume_key(world, claim).and_then(|key| view.live(&key)).map(|volume| live_volume(volume, claim)),
+        other_volume: volume_key(world, claim).is_some_and(|key| !is_same_volume(world, claim, &place, &key, view)),
         ..Facts::default()
     }
 }
@@ -271,6 +272,19 @@ fn live_claim(claim: &Value) -> LiveClaim {
         volume: if phase == "Bound" { text(claim, "spec.volumeName").to_owned() } else { String::new() },
         deleting: is_deleting(claim),
         lost: phase == "Lost",
+    }
+}
+
+/// Tells whether the live volume `key` is the one that the captured claim was bound to: by its uid or, if one of the two
+/// is not known, by that of the claim, which never changes its volume.
+fn is_same_volume(world: &World, claim: &ObjectKey, place: &ObjectKey, key: &ObjectKey, view: &TargetView) -> bool {
+    match (world.value(key), view.live(key)) {
+        (Some(captured), Some(live)) => uid(captured) == uid(live),
+        (_, live) => {
+            let captured = world.value(claim).map(uid).filter(|uid| !uid.is_empty());
+            let bound = [view.live(place).map(uid), live.map(|live| text(live, "spec.claimRef.uid"))];
+            captured.is_some() && bound.contains(&captured)
+        }
     }
 }
 

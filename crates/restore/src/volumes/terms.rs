@@ -28,8 +28,11 @@ pub(crate) struct Facts {
     pub(crate) live_claim: Option<LiveClaim>,
     /// The live DataVolume.
     pub(crate) live_data_volume: Option<LiveDataVolume>,
-    /// The live persistent volume that the captured claim was bound to.
+    /// The live persistent volume of the name of the one that the captured claim was bound to.
     pub(crate) live_volume: Option<LiveVolume>,
+    /// Whether nothing shows that this is the captured one: volumes that are made by hand have the same names wherever
+    /// they are made.
+    pub(crate) other_volume: bool,
 }
 
 impl Facts {
@@ -123,7 +126,7 @@ pub(crate) struct LiveDataVolume {
     pub(crate) succeeded: bool,
 }
 
-/// The live persistent volume that the captured claim was bound to.
+/// A live persistent volume.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct LiveVolume {
     /// Why it cannot be bound again, if it cannot.

@@ -135,6 +135,34 @@ fn a_live_claim_on_another_volume_is_not_the_captured_data_unless_the_user_names
 }
 
 #[test]
+fn a_volume_of_the_captured_name_that_is_another_one_is_not_the_captured_data_unless_the_user_names_it() {
+    let live = LiveVolume { obstacle: None };
+    let kept = Facts { live_claim: Some(bound("pv-1")), other_volume: true, ..lost() };
+    let rebound = Facts { policy: VolumePolicy::Rebind, live_volume: Some(live), other_volume: true, ..lost() };
+    for (facts, source) in [(kept, DataSource::Keep), (rebound, DataSource::Rebind)] {
+        let refused = decide(&facts);
+        assert_eq!(refused.source, DataSource::None);
+        assert!(refused.why.contains("not the captured one of this name"), "{}", refused.why);
+        let chosen = decide(&Facts { named: true, ..facts });
+        assert_eq!(chosen.source, source);
+        assert!(chosen.warning.expect("a warning").contains("pv-1"));
+    }
+}
+
+#[test]
+fn a_bound_claim_elsewhere_is_not_that_of_a_capture_without_data_unless_the_user_names_it() {
+    let facts = Facts {
+        in_place: false,
+        claim: Captured::Held(CapturedClaim { volume: String::new() }),
+        live_claim: Some(bound("pv-9")),
+        ..lost()
+    };
+    assert_eq!(decide(&facts).source, DataSource::None);
+    assert_eq!(decide(&Facts { in_place: true, ..facts.clone() }).source, DataSource::Keep);
+    assert!(decide(&Facts { named: true, ..facts }).warning.is_some());
+}
+
+#[test]
 fn a_live_claim_is_never_deleted_whatever_the_policy() {
     for policy in [VolumePolicy::Rebind, VolumePolicy::Reimport, VolumePolicy::Blank] {
         let facts = Facts { policy, live_claim: Some(bound("pv-1")), ..lost() };

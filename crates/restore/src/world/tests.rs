@@ -1,4 +1,6 @@
-use vmrewind_archive::{Entry, Features, FormatVersion, GapSpan, Identity, Presence as Held, Proof, State};
+use vmrewind_archive::{
+    Code, Damage, Entry, Features, FormatVersion, GapSpan, Identity, Late, Presence as Held, Proof, State,
+};
 use vmrewind_graph::World as _;
 use vmrewind_model::{Change, Era, Gap, GapCause, ObjectOp, Record, RecordKey, ResourceId, ResumeEntry, Rv};
 use vmrewind_testkit::build::vm;
@@ -120,6 +122,45 @@ fn absence_is_only_where_it_is_proven() {
     assert_eq!(get("snapshot.storage.k8s.io", "VolumeSnapshot"), Presence::Unknown, "it was never captured");
     assert_eq!(get("", "Secret"), Presence::Unknown, "only those that something names are captured");
     assert_eq!(world.get(&key_of("", "Secret", "absent")), Presence::Absent, "it was looked for");
+}
+
+#[test]
+fn what_damage_may_hide_is_not_known_to_be_absent() {
+    let mut state = state();
+    state.damage.push(Damage {
+        object: "log/0000/0000000000000002".to_owned(),
+        segment: Some(2),
+        code: Code::BodyHash,
+        offset: None,
+        detail: String::new(),
+        readable: Vec::new(),
+        held: None,
+        after: Some(time("2026-11-22T09:58:00Z")),
+        before: Some(time("2026-11-22T09:59:00Z")),
+        accounted: false,
+    });
+    assert_eq!(state.doubtful().count(), 1);
+    let world = of(&state);
+    assert_eq!(world.get(&key_of("kubevirt.io", "VirtualMachine", "other")), Presence::Unknown);
+    assert_eq!(world.get(&key_of("", "Secret", "absent")), Presence::Unknown, "it may have been created since");
+    assert!(matches!(world.get(&key_of("kubevirt.io", "VirtualMachine", "web")), Presence::Present(_)));
+}
+
+#[test]
+fn what_came_late_or_lies_in_a_gap_of_its_own_is_not_known_to_be_absent() {
+    let machine = |name: &str| key_of("kubevirt.io", "VirtualMachine", name);
+    let mut state = state();
+    let record = state.objects[&machine("web")].record.clone();
+    let key = RecordKey { home: String::new(), object: machine("late"), uid: "u".to_owned() };
+    state.late.push(Late { key, lo: time("2026-11-22T09:59:59Z"), t: time("2026-11-22T10:00:01Z"), record });
+    let mut span = state.gaps[0].clone();
+    span.gap.object = Some(machine("unread"));
+    span.gap.resource = ResourceId::new("kubevirt.io", "virtualmachines", "");
+    state.gaps.push(span);
+    let world = of(&state);
+    assert_eq!(world.get(&machine("late")), Presence::Unknown);
+    assert_eq!(world.get(&machine("unread")), Presence::Unknown);
+    assert_eq!(world.get(&machine("other")), Presence::Absent, "its resource is proven");
 }
 
 #[test]

@@ -8,14 +8,14 @@ use futures::{TryStreamExt as _, pin_mut};
 use tokio::sync::watch;
 use uuid::Uuid;
 use vmrewind_archive::{
-    Archive, ArchiveError, Damage, Fence, FenceOutcome, Head, NewArchive, Part, Writer, damage_detail,
+    Archive, ArchiveError, Damage, Fence, FenceOutcome, Head, MAX_TEXT, NewArchive, Part, Writer, damage_detail,
 };
 use vmrewind_cluster::{ClusterError, ClusterIdentity, ErrorKind};
 use vmrewind_model::Timestamp;
 
 use super::{SOFTWARE, Watcher};
 use crate::{
-    engine::{MAX_AHEAD, State, Status},
+    engine::{MAX_APART, State, Status},
     error::WatcherError,
     report::Report,
 };
@@ -101,7 +101,7 @@ async fn identify(watcher: &Watcher) -> Result<ClusterIdentity, WatcherError> {
 }
 
 /// Compares this machine's clock with the API server's before anything is written: a fence cannot be taken back, and
-/// nothing can be recorded before its instant. Waits, and says so, while the clock is ahead or cannot be compared.
+/// nothing can be recorded before its instant. Waits, and says so, while the clock is wrong or cannot be compared.
 async fn trust_clock(watcher: &Watcher, reports: &watch::Sender<Report>) -> Result<(), WatcherError> {
     let mut last = None;
     loop {
@@ -132,9 +132,12 @@ fn doubt(date: Option<Timestamp>, now: Timestamp) -> Option<String> {
         let why = "the API server does not tell its time, so that this machine's clock cannot be compared with it";
         return Some(format!("{why} (is its Date header taken away by a proxy?)"));
     };
-    let ahead = now.since(date);
-    let why = "this machine's clock is ahead of the API server's by";
-    (ahead > MAX_AHEAD).then(|| format!("{why} {} s; set it (NTP), and capture goes on", ahead.as_secs()))
+    let (ahead, behind) = (now.since(date), date.since(now));
+    let (apart, side) = if ahead > behind { (ahead, "ahead of") } else { (behind, "behind") };
+    let seconds = apart.as_secs();
+    (apart > MAX_APART).then(|| {
+        format!("this machine's clock is {side} the API server's by {seconds} s; set it (NTP), and capture goes on")
+    })
 }
 
 fn retryable(error: &ClusterError) -> bool {
@@ -198,7 +201,7 @@ async fn replay(archive: &Archive, state: &mut State, from: &Head, to: &Head) ->
 }
 
 /// Leaves out what an earlier start has recorded. What is left is an error, unless it is to be passed over.
-async fn unaccounted(watcher: &Watcher, archive: &Archive, found: &[Damage]) -> Result<Vec<Damage>, ArchiveError> {
+async fn unaccounted(watcher: &Watcher, archive: &Archive, found: &[Damage]) -> Result<Vec<Damage>, WatcherError> {
     if found.is_empty() {
         return Ok(Vec::new());
     }
@@ -208,19 +211,25 @@ async fn unaccounted(watcher: &Watcher, archive: &Archive, found: &[Damage]) -> 
         tracing::warn!(%damage, "the archive is damaged, and gaps say so since an earlier start");
     }
     match new.first() {
-        Some(first) if !watcher.settings.pass_over_damage => Err(first.clone().into()),
+        Some(first) if !watcher.settings.pass_over_damage => Err(ArchiveError::from(first.clone()).into()),
+        Some(_) if damage_detail(&slots(&new)).len() > MAX_TEXT => {
+            Err(WatcherError::TooDamaged { place: watcher.store.place().to_owned(), segments: new.len() })
+        }
         _ => Ok(new),
     }
 }
 
+fn slots(damage: &[Damage]) -> Vec<u64> {
+    damage.iter().filter_map(|damage| damage.segment).collect()
+}
+
 /// Has a gap recorded for everything, and everything listed anew, if segments were passed over.
 fn lose(state: &mut State, damage: &[Damage]) {
-    let slots: Vec<u64> = damage.iter().filter_map(|damage| damage.segment).collect();
     let Some(after) = damage.iter().map(|damage| damage.after.unwrap_or(Timestamp::MIN)).min() else { return };
     for damage in damage {
         tracing::error!(%damage, "the archive is damaged; passing over it, with a gap for every resource");
     }
-    state.lose(after, damage_detail(&slots));
+    state.lose(after, damage_detail(&slots(damage)));
 }
 
 async fn take_over(

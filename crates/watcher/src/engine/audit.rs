@@ -90,9 +90,13 @@ impl State {
     /// GET is newer than the watch only by what the watch is about to bring.
     fn audit_by_name(&mut self, out: &mut Out, id: &ResourceId, ticket: Ticket) {
         let Some(resource) = self.resources.get(id) else { return };
-        let keys: Vec<ObjectKey> = self.objects.live.keys().filter(|key| resource.spec.holds(key)).cloned().collect();
-        let open: BTreeMap<ObjectKey, Rv> =
-            keys.into_iter().filter_map(|key| self.objects.live.get(&key).map(|known| (key, known.rv))).collect();
+        let present = self.objects.live.iter().map(|(key, known)| (key, known.rv));
+        let absent = self.follow.absent().map(|key| (key, Rv(0)));
+        let open: BTreeMap<ObjectKey, Rv> = present
+            .chain(absent)
+            .filter(|(key, _)| resource.spec.holds(key))
+            .map(|(key, rv)| (key.clone(), rv))
+            .collect();
         for key in open.keys() {
             out.act(Action::Get(id.clone(), ticket, key.clone()));
         }
@@ -131,6 +135,7 @@ impl State {
                     }
                 }
             }
+            Ok(None) if before == Rv(0) => {}
             Ok(None) => {
                 round.missing.insert(key.clone(), before);
             }

@@ -81,6 +81,11 @@ impl Follow {
         self.wants.get(key).map(|want| want.home.clone())
     }
 
+    /// Wanted objects whose absence is recorded.
+    pub(super) fn absent(&self) -> impl Iterator<Item = &ObjectKey> {
+        self.wants.iter().filter(|(_, want)| want.status == Status::Absent).map(|(key, _)| key)
+    }
+
     pub(super) fn tracks(&self, key: &ObjectKey) -> bool {
         self.wants.contains_key(key)
     }

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use vmrewind_archive::MAX_TEXT;
 use vmrewind_model::{Change, Gap, GapCause, ObjectKey, ResourceId, Seq, Timestamp};
 
 use super::{State, io::Out};
@@ -33,6 +34,16 @@ impl Gaps {
     }
 }
 
+/// Cuts what a record or a resume entry says to what the format holds.
+pub(super) fn cut(mut text: String) -> String {
+    const MORE: &str = "…";
+    if text.len() > MAX_TEXT {
+        text.truncate(text.floor_char_boundary(MAX_TEXT - MORE.len()));
+        text.push_str(MORE);
+    }
+    text
+}
+
 impl State {
     /// Opens a gap, unless one about the same is open already.
     pub(super) fn open_gap(
@@ -48,7 +59,7 @@ impl State {
         if self.gaps.open.contains_key(&about) {
             return;
         }
-        let gap = Gap { resource: id.clone(), object, from, to: None, cause, detail, opened: None };
+        let gap = Gap { resource: id.clone(), object, from, to: None, cause, detail: cut(detail), opened: None };
         let opened = self.record(out, Change::Gap(gap), None);
         self.gaps.open.insert(about, OpenGap { opened, from, cause });
     }
@@ -88,7 +99,7 @@ impl State {
         detail: String,
     ) {
         let to = self.order.next_t(out.at).max(from);
-        let gap = Gap { resource: id.clone(), object, from, to: Some(to), cause, detail, opened: None };
+        let gap = Gap { resource: id.clone(), object, from, to: Some(to), cause, detail: cut(detail), opened: None };
         self.record(out, Change::Gap(gap), None);
     }
 }

@@ -43,7 +43,7 @@ use vmrewind_model::{Change, ObjectKey, ResourceId, ResumeEntry, Timestamp};
 
 pub use io::{Action, AsOf, Choice, Event, Failure, Input, Listing, Moment, Probe, Rejected, ResourceSpec, Ticket};
 pub use status::{Counters, ResourceStatus, Status};
-pub use time::MAX_AHEAD;
+pub use time::MAX_APART;
 
 use io::Out;
 

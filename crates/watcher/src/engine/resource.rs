@@ -11,6 +11,7 @@ use vmrewind_model::{Era, ObjectKey, ProofState, RawObject, ResumeEntry, Rv, Tim
 
 use super::{
     audit::Audit,
+    gaps::cut,
     io::{Action, ResourceSpec, Ticket},
     walk::Walk,
 };
@@ -323,7 +324,7 @@ impl Resource {
             proven_at: self.proven,
             state,
             era: self.era,
-            detail,
+            detail: cut(detail),
         }
     }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use vmrewind_model::{Change, Era, Record, Seq, Timestamp};
 
-/// Observed times may not be further ahead of the API server's clock than this.
-pub const MAX_AHEAD: Duration = Duration::from_secs(60);
+/// Observed times may not be further from the API server's clock than this, ahead or behind.
+pub const MAX_APART: Duration = Duration::from_secs(60);
 
 /// If two inputs lie further apart, the process stood still or the clock was set: no time is trusted until the
 /// API server's clock has been seen again. Ticks come every second at least.
@@ -99,7 +99,7 @@ impl Order {
     pub(super) fn look(&mut self, now: Timestamp, wall: Timestamp) -> Pace {
         let pause = self.last_now.map_or(Duration::ZERO, |last| now.since(last));
         let jump = self.last_wall.map_or(Duration::ZERO, |last| wall.since(last));
-        let ahead = self.server.map_or(Duration::ZERO, |(date, heard)| wall.since(date.plus(now.since(heard))));
+        let apart = self.server.map_or(Duration::ZERO, |(date, heard)| apart(wall, date.plus(now.since(heard))));
         let before = self.last_wall.replace(wall);
         self.last_now = self.last_now.max(Some(now));
         let fresh = self.trouble.is_none();
@@ -107,7 +107,7 @@ impl Order {
             // The clock was set back. Proof may have been claimed up to the last look, so that records go on after it.
             self.last_t = self.last_t.max(before);
         }
-        if fresh && (pause > MAX_STEP || jump > MAX_STEP || ahead > MAX_AHEAD) {
+        if fresh && (pause > MAX_STEP || jump > MAX_STEP || apart > MAX_APART) {
             self.trouble =
                 Some("the clock jumped or the process stood still; waiting for the API server's time".into());
             return Pace::Distrusted;
@@ -118,18 +118,26 @@ impl Order {
     /// Compares with the API server's clock; true if from now on times are not trusted.
     pub(super) fn compare(&mut self, date: Timestamp, now: Timestamp, wall: Timestamp) -> bool {
         self.server = Some((date, now));
-        let ahead = self.next_t(wall).since(date);
-        if ahead <= MAX_AHEAD {
-            self.trouble = None;
-            return false;
-        }
-        let whose = if wall.since(date) > MAX_AHEAD { "this machine's clock" } else { "the newest record's time" };
-        let fresh = self.trouble.is_none();
-        self.trouble = Some(format!("{whose} is {} s ahead of the API server's", ahead.as_secs()));
+        let (ahead, behind) = (self.next_t(wall).since(date), date.since(wall));
+        let whose = if wall.since(date) > MAX_APART { "this machine's clock" } else { "the newest record's time" };
+        let trouble = if ahead > MAX_APART {
+            Some(format!("{whose} is {} s ahead of the API server's", ahead.as_secs()))
+        } else if behind > MAX_APART {
+            Some(format!("this machine's clock is {} s behind the API server's", behind.as_secs()))
+        } else {
+            None
+        };
+        let fresh = self.trouble.is_none() && trouble.is_some();
+        self.trouble = trouble;
         fresh
     }
 
     pub(super) fn trouble(&self) -> Option<&str> {
         self.trouble.as_deref()
     }
+}
+
+/// How far two instants lie apart.
+fn apart(one: Timestamp, other: Timestamp) -> Duration {
+    one.since(other).max(other.since(one))
 }

@@ -30,6 +30,20 @@ fn what_differs_is_refused_by_default_and_the_paths_are_named() {
 }
 
 #[test]
+fn nothing_is_restored_into_or_kept_in_a_namespace_that_is_being_deleted() {
+    let going = || namespace("prod").deleting_since("2026-11-22T10:00:00Z");
+    let created = Scene::captured([vm("web")]).roots(&["VirtualMachine/web"]);
+    let kept = Scene::captured([vm("web")]).live([vm("web")]).roots(&["VirtualMachine/web"]);
+    for mut scene in [created, kept] {
+        scene.live[0] = going().json();
+        let plan = scene.plan();
+        assert_eq!(refusals(&plan), [RefusalKind::BeingDeleted], "{}", shown(&plan));
+        assert!(plan.refusals[0].message.contains("prod"), "{}", plan.refusals[0].message);
+        assert!(plan.refusals[0].hint.contains("--create-namespace"), "{}", plan.refusals[0].hint);
+    }
+}
+
+#[test]
 fn what_differs_is_left_alone_or_replaced_on_request() {
     let plan = scene(OnConflict::Skip).plan();
     assert!(plan.refusals.is_empty() && plan.is_noop());

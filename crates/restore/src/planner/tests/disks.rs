@@ -126,6 +126,25 @@ fn a_retained_volume_is_freed_and_bound_again_before_the_machine() {
 }
 
 #[test]
+fn a_volume_is_known_again_by_its_uid_or_by_that_of_its_claim_and_never_by_its_name() {
+    let (captured, other) = (|| pv("web-root"), pv("web-root").uid("made-again"));
+    let plan = |captured: Vec<Build>, live: Vec<Build>| {
+        let objects = web().into_iter().chain(captured);
+        Scene::captured(objects).live(live).live([storage_class("fast")]).roots(&["VirtualMachine/web"]).plan()
+    };
+    let source = |captured, live| source(&plan(captured, live), "web-root");
+    assert_eq!(source(vec![captured()], vec![pvc("web-root"), pv("web-root")]), DataSource::Keep);
+    assert_eq!(source(vec![captured()], vec![pvc("web-root"), other.clone()]), DataSource::None);
+    // A volume that could not be captured, or cannot be read now.
+    assert_eq!(source(vec![], vec![pvc("web-root"), other.clone()]), DataSource::Keep, "the claim is the same");
+    assert_eq!(source(vec![captured()], vec![pvc("web-root")]), DataSource::Keep);
+    let claim = pvc("web-root").uid("of-another-cluster");
+    assert_eq!(source(vec![captured()], vec![claim.clone()]), DataSource::None);
+    let bound = other.set("spec.claimRef.uid", "of-another-cluster");
+    assert_eq!(source(vec![], vec![claim, bound]), DataSource::None);
+}
+
+#[test]
 fn a_disk_that_is_imported_again_does_not_wait_for_the_end_of_its_old_volume() {
     let going = pv("web-root").set("metadata.deletionTimestamp", "2026-11-22T10:00:00Z");
     let scene = || {

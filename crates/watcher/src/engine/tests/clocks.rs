@@ -9,22 +9,27 @@ use super::rig::{POD, Rig, VM, at};
 use crate::engine::{Action, Input, Moment, Probe, step};
 
 #[test]
-fn a_clock_ahead_of_the_servers_stops_everything_until_it_is_right() {
-    let mut rig = Rig::started();
-    rig.server.put("VirtualMachine", "a", json!({}));
-    rig.tick(2);
-    rig.date = Some(rig.now.minus(Duration::from_secs(61)));
-    rig.end_watch(&Rig::id(POD), Ok(()));
-    while rig.answer() {}
-    assert!(rig.watches.is_empty());
-    assert!(!rig.state.may_commit());
-    assert!(rig.state.status(rig.now).reasons().iter().any(|reason| reason.starts_with("clock")));
-    assert!(rig.lines().is_empty());
-    rig.date = Some(rig.now);
-    rig.tick(6);
-    rig.settle();
-    assert!(rig.state.may_commit());
-    assert_eq!(rig.lines(), ["A VirtualMachine/a 101 late"]);
+fn a_clock_ahead_of_the_servers_or_behind_it_stops_everything_until_it_is_right() {
+    for (side, date) in
+        [("ahead", at(2).minus(Duration::from_secs(61))), ("behind", at(2).plus(Duration::from_secs(61)))]
+    {
+        let mut rig = Rig::started();
+        rig.server.put("VirtualMachine", "a", json!({}));
+        rig.tick(2);
+        rig.date = Some(date);
+        rig.end_watch(&Rig::id(POD), Ok(()));
+        while rig.answer() {}
+        assert!(rig.watches.is_empty());
+        assert!(!rig.state.may_commit());
+        let reasons = rig.state.status(rig.now).reasons();
+        assert!(reasons.iter().any(|reason| reason.starts_with("clock") && reason.contains(side)), "{reasons:?}");
+        assert!(rig.lines().is_empty());
+        rig.date = Some(rig.now);
+        rig.tick(6);
+        rig.settle();
+        assert!(rig.state.may_commit());
+        assert_eq!(rig.lines(), ["A VirtualMachine/a 101 late"]);
+    }
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! The ends of objects, of what is observed of them, and of what can be recorded.
 
 use serde_json::json;
-use vmrewind_model::Rv;
+use vmrewind_archive::MAX_TEXT;
+use vmrewind_model::{Change, ProofState, Rv};
 
 use super::rig::{POD, Rig, VM, rejected};
-use crate::engine::{Event, Input};
+use crate::engine::{Event, Failure, Input, Rejected};
 
 #[test]
 fn ends_the_old_incarnation_before_it_records_the_new_one() {
@@ -141,4 +142,23 @@ fn an_unrecordable_object_that_leaves_a_selector_is_asked_for_before_it_is_calle
         let lines: Vec<String> = rig.lines().into_iter().map(|line| line.replace(" late", "")).collect();
         assert_eq!(lines[1..], [end.replace(" late", "")]);
     }
+}
+
+#[test]
+fn a_reason_longer_than_the_format_holds_is_cut_between_two_characters() {
+    let long = "ä".repeat(2_000);
+    let mut rig = Rig::started();
+    let refused = Rejected { reason: long.clone(), ..rejected("a", "u1", Some(101), false) };
+    let ticket = rig.watch_of(&Rig::id(VM));
+    rig.input(Input::Watched(Rig::id(VM), ticket, Event::Rejected(refused)));
+    let Some(Change::Gap(gap)) = rig.records().last().map(|record| record.change.clone()) else { panic!("a gap") };
+    assert!(gap.detail.len() <= MAX_TEXT && gap.detail.ends_with("ä…"), "{}", gap.detail);
+    rig.end_watch(&Rig::id(VM), Err(Failure::Unavailable(long)));
+    for _ in 0..40 {
+        rig.tick(5);
+        rig.asked.clear();
+    }
+    let entry = rig.entry(VM);
+    assert_eq!(entry.state, ProofState::Stalled);
+    assert!(!entry.detail.is_empty() && entry.detail.len() <= MAX_TEXT, "{}", entry.detail.len());
 }

@@ -257,6 +257,22 @@ fn an_audit_by_name_finds_a_deletion_that_the_watch_never_brought_each_time() {
 }
 
 #[test]
+fn an_audit_by_name_finds_a_creation_that_the_watch_never_brought() {
+    let mut rig = Rig::started();
+    rig.server.put("VirtualMachine", "a", json!({"secrets": ["s", "never"]}));
+    rig.settle();
+    assert_eq!(rig.lines()[1..], ["N Secret/never", "N Secret/s"]);
+    rig.server.put("Secret", "s", json!({}));
+    skip(&mut rig, SECRET);
+    audit_again(&mut rig);
+    let lines = rig.lines();
+    assert!(lines.contains(&"S Secret/s 102 late".to_owned()), "{lines:?}");
+    assert_eq!(rig.state.status(rig.now).counters.corrections, 1);
+    audit_again(&mut rig);
+    assert_eq!(rig.lines(), lines, "what is absent still is no news");
+}
+
+#[test]
 fn a_deletion_that_the_watch_is_about_to_bring_is_no_correction_of_an_audit_by_name() {
     let mut rig = Rig::started();
     rig.server.put("Secret", "s", json!({}));
