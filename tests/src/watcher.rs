@@ -139,6 +139,14 @@ impl Watcher {
         Ok(sum)
     }
 
+    /// Returns what it says when it is asked whether it is ready: one reason per line if it is not.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub async fn readiness(&self) -> anyhow::Result<String> {
+        self.ask("/readyz").await
+    }
+
     async fn ask(&self, path: &str) -> anyhow::Result<String> {
         let ask = async {
             let mut stream = TcpStream::connect(&self.address).await?;

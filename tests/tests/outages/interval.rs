@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use vmrewind_testkit::bench::{Bench, BenchOptions, run};
+use anyhow::Context as _;
+use vmrewind_testkit::bench::{Bench, BenchOptions, run, vm};
 use vmrewind_testkit::wait::{Seen, wait_for};
 use vmrewind_tests::{Site, agree_with_python_reader, now};
 
@@ -45,6 +46,13 @@ fn an_instant_in_a_minute_in_which_the_watcher_was_down_is_answered_as_uncertain
         let doubtful = site.tool.run(&ask).await?.expect(6)?;
         assert!(doubtful.stderr.contains("db"), "it names what is uncertain: {}", doubtful.stderr);
         assert!(doubtful.stderr.contains("--allow-late"), "and how to go on: {}", doubtful.stderr);
+        for verb in [&["plan"][..], &["restore", "--yes", "--on-conflict", "replace"]] {
+            let call = [verb, &["vm/db", "-n", "prod", "--at", &inside]].concat();
+            let refused = site.tool.run(&call).await?.expect(6)?;
+            assert!(refused.stderr.contains("--allow-late"), "{}", refused.stderr);
+        }
+        let live = bench.get(&vm("prod", "db")).await?.context("the machine")?;
+        assert_eq!(live["metadata"]["labels"]["turn"], "down", "nothing was written");
         let allowed = site.tool.ok(&[&ask[..], &["--allow-late", "-o", "json"]].concat()).await?;
         assert!(allowed.stdout.contains("\"turn\""), "{}", allowed.stdout);
         let certain = site.tool.ok(&["get", "vm", "db", "-n", "prod", "--at", "latest", "-o", "json"]).await?;

@@ -1,5 +1,6 @@
 //! What the archive says of times when nobody watched, or when the cluster itself forgot.
 
+mod forbidden;
 mod full_disk;
 mod interval;
 mod rewound;

@@ -7,7 +7,8 @@ use vmrewind_tests::{Site, agree_with_python_reader};
 
 use super::{label, quiet_machine, recorded};
 
-fn rules(secrets: bool) -> Vec<Value> {
+/// Rights to read everything that is captured, with or without Secrets.
+pub(super) fn rules(secrets: bool) -> Vec<Value> {
     let read = ["get", "list", "watch"];
     let mut rules = vec![
         json!({"apiGroups": ["*"], "resources": ["*"], "verbs": ["create", "update", "patch"]}),
