@@ -5,7 +5,7 @@ use vmrewind_testkit::build::secret;
 
 use crate::{
     harness::Story,
-    schema,
+    schema, secrets,
     site::{Site, machine, newest_journal, story},
 };
 
@@ -194,6 +194,24 @@ fn what_cannot_be_done_safely_is_refused_with_a_way_out() {
     ]);
     assert_eq!(unknown.code, 2, "{}", unknown.all());
     assert!(unknown.stderr.contains("no context \"x\""), "{}", unknown.stderr);
+}
+
+#[test]
+fn neither_a_plan_nor_a_restore_nor_its_undo_shows_a_secret() {
+    let site = Site::start();
+    let told = secrets::story().write_for(&site.uid);
+    let what = "secret/db-1-tls vm/web -n prod -v";
+    let calls = ["plan -o json", "plan", "restore --yes", "undo --yes"];
+    for call in calls {
+        let (verb, flags) = call.split_once(' ').unwrap_or((call, ""));
+        let id = if verb == "undo" { format!("{} -v", newest_journal(&site, &told)) } else { what.to_owned() };
+        let ran = site.run(&told, format!("{verb} {id} {flags}").trim_end());
+        assert_eq!(ran.code, 0, "{call}: {}", ran.all());
+        assert!(ran.all().contains("db-1-tls"), "{call}: {}", ran.all());
+        for secret in secrets::PLANTED {
+            assert!(!ran.all().contains(secret), "{call} shows {secret}: {}", ran.all());
+        }
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::{harness::Story, stories::*};
 /// Cloud-init data in clear and as KubeVirt takes it encoded.
 const USER_DATA: &str = "#cloud-config\npassword: correct-horse-battery";
 
-fn story() -> Story {
+pub(crate) fn story() -> Story {
     let volume = serde_json::json!({"name": "ci", "cloudInitNoCloud": {"userData": USER_DATA}});
     let machine = vm("web").push("spec.template.spec.volumes", volume);
     let other = vm("web").push(
@@ -24,7 +24,7 @@ fn story() -> Story {
         .modified(&tls().set("data.password", "c2Vjb25kLXBhc3N3b3Jk"))
 }
 
-const READS: [&str; 12] = [
+const READS: [&str; 14] = [
     "dump -A",
     "get secret,vm -A -o yaml",
     "get secret,vm -A -o json",
@@ -37,7 +37,12 @@ const READS: [&str; 12] = [
     "diff seq:2 latest -A",
     "diff seq:2 latest -A -o json",
     "diff seq:2 latest -A --all",
+    "graph vm/web -n prod",
+    "graph vm/web -n prod -o json",
 ];
+
+/// The planted secrets, as they are stored and as they are meant.
+pub(crate) const PLANTED: [&str; 4] = [STORED_PASSWORD, PASSWORD, "correct-horse-battery", "c2Vjb25kLXBhc3N3b3Jk"];
 
 #[test]
 fn no_answer_shows_a_secret() {
@@ -45,7 +50,7 @@ fn no_answer_shows_a_secret() {
     for words in READS {
         let ran = told.run(words);
         assert!(ran.code <= 1 && !ran.stdout.is_empty(), "{words}: {}", ran.all());
-        for secret in [STORED_PASSWORD, PASSWORD, "correct-horse-battery", "c2Vjb25kLXBhc3N3b3Jk"] {
+        for secret in PLANTED {
             assert!(!ran.all().contains(secret), "{words} shows {secret}: {}", ran.all());
         }
     }
