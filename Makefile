@@ -17,6 +17,9 @@ venv: toolchain ## Prepares the Python environment of the second reader.
 controlplane: toolchain ## Builds etcd, kube-apiserver and kube-controller-manager once (about five minutes, cached).
 	@tests/controlplane/build.sh >/dev/null
 
+stores: toolchain ## Builds versitygw, the S3 server of the tests, once (a minute or two, cached).
+	@tests/stores/build.sh >/dev/null
+
 bins: toolchain
 	@echo "building vmrewind-watcher and kubectl-vmrewind ..." >&2
 	@cargo build --locked --workspace --bins
@@ -24,7 +27,7 @@ bins: toolchain
 demo: controlplane bins ## Shows the main job on a real control plane: capture, accident, restore, proof. KEEP=1 leaves it up.
 	@cargo run --locked --quiet --bin demo
 
-test: controlplane venv bins ## Sets up what the tests need and runs all of them.
+test: controlplane stores venv bins ## Sets up what the tests need and runs all of them.
 	.venv/bin/python -m unittest discover --start-directory spec
 	cargo test --locked --workspace
 
@@ -42,8 +45,8 @@ bench: controlplane ## Speed and memory, printed as ratios (see bench/README.md)
 deny: ## Licences, bans and sources of the dependencies (needs cargo-deny).
 	cargo deny --all-features check bans licenses sources
 
-clean: ## Removes what was built here; the control plane stays in its cache.
+clean: ## Removes what was built here; the control plane and the S3 server stay in their cache.
 	cargo clean
 	rm -rf .venv
 
-.PHONY: help toolchain venv controlplane bins demo test lint fmt bench deny clean
+.PHONY: help toolchain venv controlplane stores bins demo test lint fmt bench deny clean

@@ -7,6 +7,7 @@ pub mod apiserver;
 pub mod bench;
 pub mod build;
 pub mod controlplane;
+pub mod s3;
 pub mod scratch;
 pub mod store;
 pub mod wait;

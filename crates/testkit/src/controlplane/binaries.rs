@@ -1,4 +1,4 @@
-//! Where the programs of the control plane are.
+//! Where the programs of the control plane are, and those of other servers that are built like them.
 
 use std::{path::PathBuf, process::Stdio};
 
@@ -10,7 +10,12 @@ use anyhow::{Context as _, ensure};
 /// # Errors
 /// If `tests/controlplane/build.sh` cannot be run or fails; its own words are on stderr by then.
 pub async fn binaries() -> anyhow::Result<PathBuf> {
-    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/controlplane/build.sh");
+    built_by("controlplane").await
+}
+
+/// Returns the directory that the build script in a folder of `tests` prints.
+pub(crate) async fn built_by(folder: &str) -> anyhow::Result<PathBuf> {
+    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests").join(folder).join("build.sh");
     let output = tokio::process::Command::new(&script)
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())

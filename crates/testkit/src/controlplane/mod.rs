@@ -25,5 +25,7 @@ mod ports;
 mod process;
 
 pub use binaries::binaries;
+pub(crate) use binaries::built_by;
 pub use plane::{Component, ControlPlane, Options, Snapshot, User};
+pub(crate) use ports::free_port;
 pub use process::{Lifetime, Process};

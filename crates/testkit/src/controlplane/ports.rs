@@ -13,7 +13,7 @@ const COUNT: u32 = 22_000;
 
 /// Finds a port that nobody listens on now. Each process starts to look at another place and never looks twice at one
 /// soon, so that a clash is rare; whoever uses the port must still be ready for one.
-pub(super) fn free_port() -> anyhow::Result<u16> {
+pub(crate) fn free_port() -> anyhow::Result<u16> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let start = std::process::id().wrapping_mul(61);
     for _ in 0..COUNT {

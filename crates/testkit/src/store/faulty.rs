@@ -15,7 +15,7 @@ use object_store::{
     PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, path::Path,
 };
 
-use super::{Call, Fault, How, schedule::Schedule};
+use super::{Call, Fault, How, Script, schedule::Schedule};
 
 /// A store that fails on schedule. Clones share store, schedule and list of calls.
 #[derive(Clone, Debug)]
@@ -23,13 +23,15 @@ pub struct FaultyStore {
     inner: Arc<dyn ObjectStore>,
     schedule: Arc<Mutex<Schedule>>,
     overwrites: bool,
+    ignores_ranges: bool,
+    lists_late: usize,
 }
 
 impl FaultyStore {
     /// Wraps a store; nothing fails yet.
     #[must_use]
     pub fn new(inner: Arc<dyn ObjectStore>) -> Self {
-        Self { inner, schedule: Arc::default(), overwrites: false }
+        Self { inner, schedule: Arc::default(), overwrites: false, ignores_ranges: false, lists_late: 0 }
     }
 
     /// Makes it a store that overwrites what exists, though it is asked to create.
@@ -39,12 +41,31 @@ impl FaultyStore {
         self
     }
 
+    /// Makes it a store that returns the whole object when a part is asked for.
+    #[must_use]
+    pub fn ignoring_ranges(mut self) -> Self {
+        self.ignores_ranges = true;
+        self
+    }
+
+    /// Makes it a store that lists a name only after so many further calls.
+    #[must_use]
+    pub fn listing_late(mut self, calls: usize) -> Self {
+        self.lists_late = calls;
+        self
+    }
+
+    /// Lets a script decide which of the calls that are on no schedule fail.
+    pub fn follow(&self, script: Script) {
+        self.schedule().follow(script);
+    }
+
     /// Adds a failure.
     pub fn fail(&self, fault: Fault) {
         self.schedule().add(fault);
     }
 
-    /// Forgets the failures that have not happened yet.
+    /// Forgets the failures that have not happened yet, and the script.
     pub fn heal(&self) {
         self.schedule().clear();
     }
@@ -75,6 +96,19 @@ fn error(what: &str) -> Error {
     Error::Generic { store: "faulty", source: what.into() }
 }
 
+/// What `object_store` 0.14 makes of a status (its `src/client/retry.rs`).
+fn status(status: u16, location: &Path) -> Error {
+    let path = location.to_string();
+    let source = format!("Server returned non-2xx status code: {status}: ").into();
+    match status {
+        403 => Error::PermissionDenied { path, source },
+        404 => Error::NotFound { path, source },
+        409 => Error::AlreadyExists { path, source },
+        412 => Error::Precondition { path, source },
+        _ => Error::Generic { store: "faulty", source },
+    }
+}
+
 impl fmt::Display for FaultyStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "faulty {}", self.inner)
@@ -87,9 +121,19 @@ impl ObjectStore for FaultyStore {
         if self.overwrites {
             opts.mode = PutMode::Overwrite;
         }
-        match self.next(Call::Put, location) {
+        let fault = self.next(Call::Put, location);
+        self.schedule().stored(location.as_ref());
+        match fault {
             None => {}
             Some(How::Before) => return Err(error("failed before the put")),
+            Some(How::Status(code)) => return Err(status(code, location)),
+            Some(How::TimedOut { done, after }) => {
+                if done {
+                    self.inner.put_opts(location, payload, opts).await?;
+                }
+                tokio::time::sleep(after).await;
+                return Err(error("timed out"));
+            }
             Some(How::After) => {
                 self.inner.put_opts(location, payload, opts).await?;
                 return Err(error("failed after the put"));
@@ -115,11 +159,19 @@ impl ObjectStore for FaultyStore {
         self.inner.put_multipart_opts(location, opts).await
     }
 
-    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+    async fn get_opts(&self, location: &Path, mut options: GetOptions) -> Result<GetResult> {
         let call = if options.head { Call::Head } else { Call::Get };
+        if self.ignores_ranges {
+            options.range = None;
+        }
         match self.next(call, location) {
             None => self.inner.get_opts(location, options).await,
             Some(How::Before | How::After | How::Race(_)) => Err(error("failed to get")),
+            Some(How::Status(code)) => Err(status(code, location)),
+            Some(How::TimedOut { after, .. }) => {
+                tokio::time::sleep(after).await;
+                Err(error("timed out"))
+            }
             Some(How::Slow(released)) => {
                 released.notified().await;
                 self.inner.get_opts(location, options).await
@@ -155,6 +207,13 @@ impl ObjectStore for FaultyStore {
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
         let names = self.inner.list(prefix);
+        let (store, late) = (self.clone(), self.lists_late);
+        let names = names
+            .try_filter(move |meta| {
+                let hidden = late > 0 && store.schedule().is_news(meta.location.as_ref(), late);
+                futures::future::ready(!hidden)
+            })
+            .boxed();
         match self.next(Call::List, prefix.unwrap_or(&Path::default())) {
             Some(How::Torn(missing)) => {
                 let shortened = async move {
@@ -180,55 +239,4 @@ impl ObjectStore for FaultyStore {
 }
 
 #[cfg(test)]
-mod tests {
-    use object_store::{ObjectStoreExt as _, memory::InMemory};
-
-    use super::*;
-
-    fn store() -> FaultyStore {
-        FaultyStore::new(Arc::new(InMemory::new()))
-    }
-
-    #[tokio::test]
-    async fn fails_only_the_call_that_is_due_and_only_once() {
-        let store = store();
-        store.fail(Fault::on(Call::Put, 1, How::Before).below("a"));
-        let put = async |name: &str| store.put(&Path::from(name), "x".into()).await.is_ok();
-        assert!(put("a/1").await && put("b/1").await);
-        assert!(!put("a/2").await);
-        assert!(put("a/2").await);
-        assert_eq!(store.calls().len(), 4);
-    }
-
-    #[tokio::test]
-    async fn a_put_that_fails_after_or_in_the_middle_leaves_what_it_says() {
-        let store = store();
-        store.fail(Fault::any(0, How::After));
-        assert!(store.put(&Path::from("after"), "whole".into()).await.is_err());
-        store.fail(Fault::any(0, How::Torn(2)));
-        assert!(store.put(&Path::from("torn"), "whole".into()).await.is_err());
-        let read = async |name: &str| store.get(&Path::from(name)).await.expect("there").bytes().await.expect("whole");
-        assert_eq!(read("after").await, "whole");
-        assert_eq!(read("torn").await, "wh");
-    }
-
-    #[tokio::test]
-    async fn a_rival_wins_the_race_for_a_name() {
-        let store = store();
-        store.fail(Fault::on(Call::Put, 0, How::Race("theirs".into())));
-        let put = store.put_opts(&Path::from("a"), "ours".into(), PutMode::Create.into()).await;
-        assert!(matches!(put, Err(Error::AlreadyExists { .. })));
-    }
-
-    #[tokio::test]
-    async fn a_list_can_lag_behind() {
-        let store = store();
-        for name in ["a", "b"] {
-            store.put(&Path::from(name), "x".into()).await.expect("stored");
-        }
-        store.fail(Fault::on(Call::List, 0, How::Torn(1)));
-        let count = async || store.list(None).try_collect::<Vec<_>>().await.expect("listed").len();
-        assert_eq!(count().await, 1);
-        assert_eq!(count().await, 2);
-    }
-}
+mod tests;

@@ -2,10 +2,12 @@
 //!
 //! Does not: carry failures out; see [`super::FaultyStore`].
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::sync::Notify;
+
+use super::Script;
 
 /// What a store is asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -38,6 +40,15 @@ pub enum How {
     LostAnswer,
     /// Somebody else stores these bytes under the name first.
     Race(Bytes),
+    /// Nothing is done, and the service answers with this HTTP status.
+    Status(u16),
+    /// Everything is done, or nothing, and in place of an answer there is an error after so long.
+    TimedOut {
+        /// Whether it is done.
+        done: bool,
+        /// After how long.
+        after: Duration,
+    },
 }
 
 /// One failure: the `nth` (from 0) of the matching calls fails, once.
@@ -74,7 +85,10 @@ impl Fault {
 #[derive(Debug, Default)]
 pub(super) struct Schedule {
     faults: Vec<Fault>,
+    script: Option<Script>,
     pub(super) calls: Vec<(Call, String)>,
+    /// What was stored, each with the number of calls before it.
+    stored: Vec<(String, usize)>,
 }
 
 impl Schedule {
@@ -84,6 +98,23 @@ impl Schedule {
 
     pub(super) fn clear(&mut self) {
         self.faults.clear();
+        self.script = None;
+    }
+
+    pub(super) fn follow(&mut self, script: Script) {
+        self.script = Some(script);
+    }
+
+    /// Notes that a name was stored, or perhaps.
+    pub(super) fn stored(&mut self, name: &str) {
+        if self.stored.iter().all(|(known, _)| known != name) {
+            self.stored.push((name.to_owned(), self.calls.len()));
+        }
+    }
+
+    /// Tells whether a name was stored within the last `calls` calls.
+    pub(super) fn is_news(&self, name: &str, calls: usize) -> bool {
+        self.stored.iter().any(|(known, at)| known == name && at + calls > self.calls.len())
     }
 
     /// Notes a call, and returns how it fails, if it does. Of several failures due at once, the first wins.
@@ -99,6 +130,7 @@ impl Schedule {
                 None => due = due.or(Some(n)),
             }
         }
-        due.map(|n| self.faults.remove(n).how)
+        let due = due.map(|n| self.faults.remove(n).how);
+        due.or_else(|| self.script.as_mut()?.next(call))
     }
 }
