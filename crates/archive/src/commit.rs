@@ -14,7 +14,7 @@ use crate::{
         encode::{self, Draft, Encoded},
     },
     paths,
-    store::{Created, LARGEST},
+    store::{ATTEMPTS, LARGEST, Settled},
 };
 
 /// A clock that never goes back while a writer lives, for the stall rule.
@@ -22,9 +22,6 @@ pub type Now<'a> = &'a (dyn Fn() -> Timestamp + Sync);
 
 /// Longer than this without a confirmed head, and somebody may have compacted the log under the writer's feet.
 const STALL: Duration = Duration::from_secs(5 * 60);
-
-/// How often the same bytes are sent within one call, before the caller may back off.
-const ATTEMPTS: usize = 3;
 
 /// Every segment whose slot is a multiple of this has the complete resume map.
 const COMPLETE_EVERY: u64 = 64;
@@ -199,20 +196,26 @@ impl Writer {
             return Err(ArchiveError::Input { reason: "no segment is waiting to be confirmed".into() });
         };
         let (bytes, head, segment) = (bytes.clone(), head.clone(), segment.clone());
-        let mut last = None;
-        for _ in 0..ATTEMPTS {
+        let mut failures = 0;
+        loop {
             let sent = self.not_stalled(now)?;
-            match self.attempt(head.segment, &bytes).await? {
-                Ok(()) => {
+            let settled = self.archive.store.settle_once(&paths::segment(head.segment), &bytes).await;
+            match settled.map_err(|error| self.failed(error))? {
+                Settled::Ours => {
                     self.not_stalled(now)?;
                     (self.head, self.confirmed, self.pending) = (head, sent, None);
                     return Ok(Durable(segment));
                 }
-                Err(error) => last = error.or(last),
+                Settled::Theirs(found) => return Err(self.lost(head.segment, &found)),
+                Settled::Nothing(error) => {
+                    failures += 1;
+                    if failures == ATTEMPTS {
+                        return Err(error);
+                    }
+                    self.archive.store.rest(failures).await;
+                }
             }
         }
-        let source = last.map_or_else(|| "it says that the slot is taken, but nothing is there".into(), Into::into);
-        Err(ArchiveError::Unavailable { what: format!("create {}", paths::segment(head.segment)), source })
     }
 
     /// Looks whether this writer still leads, when there was nothing to commit for a while. Resets the stall rule.
@@ -231,29 +234,6 @@ impl Writer {
                 self.not_stalled(now)?;
                 self.confirmed = asked;
                 Ok(())
-            }
-            Some(found) => Err(self.lost(slot, &found)),
-        }
-    }
-
-    /// Sends the bytes of a slot once and finds out what the slot holds: ours, or nothing (and why).
-    async fn attempt(
-        &mut self,
-        slot: u64,
-        bytes: &Bytes,
-    ) -> Result<Result<(), Option<object_store::Error>>, ArchiveError> {
-        let name = paths::segment(slot);
-        let unknown = match self.archive.store.create(&name, bytes.clone()).await {
-            Ok(Created::Yes) => return Ok(Ok(())),
-            Ok(Created::Exists) => None,
-            Ok(Created::Unknown(error)) => Some(error),
-            Err(error) => return Err(self.failed(error)),
-        };
-        match self.archive.store.get(&name, LARGEST).await? {
-            None => Ok(Err(unknown)),
-            Some(found) if found == *bytes => {
-                let durable = self.archive.store.make_durable(&name).await;
-                durable.map(Ok).map_err(|error| self.failed(error))
             }
             Some(found) => Err(self.lost(slot, &found)),
         }

@@ -5,7 +5,7 @@
 use uuid::Uuid;
 use vmrewind_model::Epoch;
 
-use crate::{Damage, UrlError};
+use crate::{Damage, UrlError, store::Answer};
 
 /// An error of a lower layer.
 pub(crate) type Source = Box<dyn std::error::Error + Send + Sync>;
@@ -14,7 +14,7 @@ pub(crate) type Source = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
     /// The store did not answer, or not well. Nothing is known to be lost: try again.
-    #[error("cannot {what}: the store does not answer")]
+    #[error("cannot {what}: the store does not answer, or not as it should")]
     Unavailable {
         /// What was tried.
         what: String,
@@ -42,11 +42,13 @@ pub enum ArchiveError {
         #[source]
         source: Source,
     },
-    /// The place, or the directory in which it is to be made, does not exist.
+    /// The place, or the directory in which it is to be made, or its bucket, does not exist.
     #[error("{place} does not exist")]
     NoPlace {
         /// The place.
         place: String,
+        /// True if it is a directory, not a bucket.
+        files: bool,
     },
     /// There is no archive at the place.
     #[error("{place} is not an archive: it has no archive.json")]
@@ -184,7 +186,10 @@ impl ArchiveError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::Unavailable { .. } => "The operation is safe to repeat; check that the store can be reached.",
+            Self::Unavailable { .. } => {
+                "The operation is safe to repeat. Check that the store can be reached; if it is a service, its endpoint, the \
+                 region, and the credentials in the environment."
+            }
             Self::StoreFailed { .. } => {
                 "Check free space, the rights to write, and the health of the file system, then start again."
             }
@@ -192,9 +197,22 @@ impl ArchiveError {
                 "Run it as the owner of the directory, or grant rights: a reader must read and enter it and all below \
                  (r-x), a watcher also write (rwx)."
             }
-            Self::Denied { files: false, .. } => "A reader needs get and list, a watcher also create.",
-            Self::NoPlace { .. } => {
+            Self::Denied { files: false, source, .. } => {
+                match source.downcast_ref::<Answer>().is_some_and(Answer::doubts_credentials) {
+                    true => {
+                        "Check the credentials in the environment (for s3 AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and \
+                         AWS_SESSION_TOKEN), that they belong to this endpoint, and the clock of this machine."
+                    }
+                    false => {
+                        "Check whose credentials are in the environment. A reader needs get and list, a watcher also create."
+                    }
+                }
+            }
+            Self::NoPlace { files: true, .. } => {
                 "Check the path, and that the volume is mounted. A watcher makes the last directory of it, not those above."
+            }
+            Self::NoPlace { files: false, .. } => {
+                "Check its name, the endpoint and the region. A watcher makes no bucket: make it with the tools of the service."
             }
             Self::NoArchive { .. } => "Check the URL; a watcher makes a new archive in an empty place.",
             Self::AlreadyArchive { .. } => "Open it instead, or choose an empty place.",

@@ -4,7 +4,6 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
 use vmrewind_model::{Digest, ResumeEntry, Timestamp};
 
 use crate::{
@@ -14,7 +13,6 @@ use crate::{
         encode::{self, Draft, Encoded},
     },
     paths, probe, read,
-    store::{Created, LARGEST},
 };
 
 /// What a new owner writes into its first segment.
@@ -40,9 +38,6 @@ pub enum FenceOutcome {
     Taken(Head),
 }
 
-/// How often the same bytes are sent within one call, before the caller may back off.
-const ATTEMPTS: usize = 3;
-
 impl Writer {
     /// Creates the segment after `head` as a fence. Refuses a store that lets `archive.json` be created twice.
     ///
@@ -59,7 +54,7 @@ impl Writer {
         now: Now<'_>,
     ) -> Result<FenceOutcome, ArchiveError> {
         may_append(archive).await?;
-        probe::refuses_to_overwrite(&archive.store, archive.identity.to_bytes()?).await?;
+        probe::refuses_to_overwrite(&archive.store).await?;
         if head.segment > 0 {
             archive.store.make_durable(&paths::segment(head.segment)).await?;
         }
@@ -85,7 +80,7 @@ impl Writer {
         let owner = |head: Head, resume| {
             FenceOutcome::Owner(Self::new(archive.clone(), cpu, fence.software.clone(), head, sent, resume))
         };
-        match place(archive, slot, &bytes).await? {
+        match archive.store.settle(&paths::segment(slot), &bytes).await? {
             None => Ok(owner(ours, entries)),
             Some(found) => match decode::peek(&found, found.len() as u64, archive.identity.archive, slot) {
                 // An earlier call of this very attempt landed, perhaps with another clock reading.
@@ -113,27 +108,4 @@ async fn may_append(archive: &Archive) -> Result<(), ArchiveError> {
         return Err(ArchiveError::Unsupported { place, what: "it has manifests".into() });
     }
     Ok(())
-}
-
-/// Creates the fence's slot; returns what else is there.
-async fn place(archive: &Archive, slot: u64, bytes: &Bytes) -> Result<Option<Bytes>, ArchiveError> {
-    let name = paths::segment(slot);
-    let mut last = None;
-    for _ in 0..ATTEMPTS {
-        match archive.store.create(&name, bytes.clone()).await? {
-            Created::Yes => return Ok(None),
-            Created::Exists => {}
-            Created::Unknown(error) => last = Some(error),
-        }
-        match archive.store.get(&name, LARGEST).await? {
-            Some(found) if found == *bytes => {
-                archive.store.make_durable(&name).await?;
-                return Ok(None);
-            }
-            Some(found) => return Ok(Some(found)),
-            None => {}
-        }
-    }
-    let source = last.map_or_else(|| "it says that the slot is taken, but nothing is there".into(), Into::into);
-    Err(ArchiveError::Unavailable { what: format!("create {name}"), source })
 }

@@ -9,7 +9,6 @@ use crate::{
     ArchiveError, Features, Identity, Store,
     format::{VERSION, limits},
     paths, probe,
-    store::Created,
 };
 
 /// What a new archive is to be.
@@ -49,20 +48,12 @@ pub async fn init(store: &Store, new: NewArchive) -> Result<Identity, ArchiveErr
     }
     store.prepare().await?;
     probe::exclusive(store, &identity.archive.simple().to_string()).await?;
-    let created = store.create(paths::IDENTITY, bytes).await?;
-    if let Created::Yes = created {
-        return Ok(identity);
-    }
-    match (existing(store).await?, created) {
-        (Some(found), _) if found == identity => Ok(identity),
-        (Some(theirs), _) => Err(already(store, &theirs)),
-        (None, Created::Unknown(source)) => {
-            Err(ArchiveError::Unavailable { what: format!("create {}", paths::IDENTITY), source: source.into() })
-        }
-        (None, _) => Err(ArchiveError::UnsafeStore {
-            place: store.place().into(),
-            reason: "it says that an object exists which cannot be read".into(),
-        }),
+    match store.settle(paths::IDENTITY, &bytes).await? {
+        None => Ok(identity),
+        Some(found) => match Identity::parse(&found, store.place())? {
+            found if found == identity => Ok(identity),
+            theirs => Err(already(store, &theirs)),
+        },
     }
 }
 

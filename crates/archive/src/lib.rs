@@ -45,6 +45,6 @@ pub use identity::{Features, Identity};
 pub use init::{NewArchive, init};
 pub use read::Part;
 pub use state::{At, Entry, GapSpan, Late, Presence, Progress, Proof, Silent, State};
-pub use store::{Store, StoreKind};
+pub use store::{Patience, Store, StoreKind};
 pub use timeline::{Reign, Timeline};
 pub use url::{ArchiveUrl, UrlError};

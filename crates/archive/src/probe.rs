@@ -5,7 +5,12 @@
 use bytes::Bytes;
 use futures::future::{join_all, try_join_all};
 
-use crate::{ArchiveError, Store, paths, store::Created};
+use crate::{
+    ArchiveError, Store,
+    format::limits,
+    paths,
+    store::{ATTEMPTS, Created},
+};
 
 /// How many names are tried.
 const NAMES: usize = 8;
@@ -41,9 +46,8 @@ async fn contest(store: &Store, name: &str) -> Result<(), ArchiveError> {
     let unsafe_store = |reason: &str| ArchiveError::UnsafeStore { place: store.place().into(), reason: reason.into() };
     let found = store.get(name, 1024).await?;
     match (&winners[..], found, unknown) {
-        ([], None, Some(source)) => {
-            Err(ArchiveError::Unavailable { what: format!("create {name}"), source: source.into() })
-        }
+        ([], None, Some(error)) => Err(error),
+        ([], None, None) => Err(unsafe_store("it says that an object exists which cannot be read")),
         (_, None, _) => Err(unsafe_store("what was created cannot be read back")),
         ([_, _, ..], _, _) => Err(unsafe_store("it lets two create the same object")),
         ([winner], Some(found), _) if found != entry(*winner) => {
@@ -57,19 +61,30 @@ async fn contest(store: &Store, name: &str) -> Result<(), ArchiveError> {
     }
 }
 
-/// Creates `archive.json` again, with the bytes that it has: that must be refused.
+/// Creates `archive.json` again, with the very bytes that it has, so that a store which overwrites does no harm: that must
+/// be refused.
 ///
 /// # Errors
-/// As [`exclusive`].
-pub(crate) async fn refuses_to_overwrite(store: &Store, identity: Bytes) -> Result<(), ArchiveError> {
-    match store.create(paths::IDENTITY, identity).await? {
-        Created::Exists => Ok(()),
-        Created::Yes => Err(ArchiveError::UnsafeStore {
-            place: store.place().into(),
-            reason: "it lets an object that exists be overwritten".into(),
-        }),
-        Created::Unknown(source) => {
-            Err(ArchiveError::Unavailable { what: format!("probe {}", paths::IDENTITY), source: source.into() })
+/// As [`exclusive`], and [`ArchiveError::NoArchive`] if it is gone.
+pub(crate) async fn refuses_to_overwrite(store: &Store) -> Result<(), ArchiveError> {
+    let Some(bytes) = store.get(paths::IDENTITY, limits::IDENTITY).await? else {
+        return Err(ArchiveError::NoArchive { place: store.place().into() });
+    };
+    let mut failures = 0;
+    loop {
+        match store.create(paths::IDENTITY, bytes.clone()).await? {
+            Created::Exists => return Ok(()),
+            Created::Yes => {
+                let reason = "it lets an object that exists be overwritten".into();
+                return Err(ArchiveError::UnsafeStore { place: store.place().into(), reason });
+            }
+            Created::Unknown(error) => {
+                failures += 1;
+                if failures == ATTEMPTS {
+                    return Err(error);
+                }
+                store.rest(failures).await;
+            }
         }
     }
 }

@@ -2,18 +2,27 @@
 //!
 //! Does not: overwrite; every object is created once.
 
+mod answer;
 mod directory;
 mod open;
+mod patience;
+mod read;
+mod settle;
+#[cfg(test)]
+mod tests;
 
-use std::{path::PathBuf, sync::Arc};
-
-use bytes::Bytes;
-use futures::TryStreamExt as _;
-use object_store::{
-    GetOptions, GetRange, ObjectStore, ObjectStoreExt as _, PutMode, PutPayload, memory::InMemory, path::Path,
+use std::{
+    path::PathBuf,
+    sync::{Arc, atomic::AtomicBool},
 };
 
-use crate::{ArchiveError, ArchiveUrl, format::limits, paths};
+use bytes::Bytes;
+use object_store::{ObjectStore, ObjectStoreExt as _, PutMode, PutPayload, memory::InMemory, path::Path};
+
+pub(crate) use self::answer::Answer;
+pub use self::patience::Patience;
+pub(crate) use self::settle::{ATTEMPTS, Settled};
+use crate::{ArchiveError, ArchiveUrl, format::limits};
 
 /// What kind of store it is, as far as that matters for safety.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +41,9 @@ pub struct Store {
     inner: Arc<dyn ObjectStore>,
     kind: StoreKind,
     place: String,
+    patience: Patience,
+    /// Set once it has answered with the whole of an object when a part was asked for.
+    ignores_ranges: Arc<AtomicBool>,
 }
 
 /// How an attempt to create an object ended.
@@ -39,10 +51,11 @@ pub struct Store {
 pub(crate) enum Created {
     /// It was created, and is durable.
     Yes,
-    /// Something stands under the name: perhaps an earlier attempt of our own.
+    /// Something stands under the name: perhaps an earlier attempt of our own. Or, if nothing can be read there, somebody is
+    /// about to create it (S3's 409), and it is to be tried again.
     Exists,
-    /// It is not known.
-    Unknown(object_store::Error),
+    /// It is not known: an error, or no answer in time.
+    Unknown(ArchiveError),
 }
 
 impl Store {
@@ -70,7 +83,15 @@ impl Store {
             StoreKind::Directory(path) => path.display().to_string(),
             StoreKind::Memory | StoreKind::Remote => inner.to_string(),
         };
-        Self { inner, kind, place }
+        let (patience, ignores_ranges) = (Patience::NONE, Arc::default());
+        Self { inner, kind, place, patience, ignores_ranges }
+    }
+
+    /// Sets how long it is asked again when it fails; a service that [`Self::open`] opened has [`Patience::SERVICE`].
+    #[must_use]
+    pub fn with_patience(mut self, patience: Patience) -> Self {
+        self.patience = patience;
+        self
     }
 
     /// Makes an empty store in memory.
@@ -94,10 +115,16 @@ impl Store {
     /// Tries once to create an object. In a directory it is durable, and readable by its owner only, when this returns.
     ///
     /// # Errors
-    /// [`ArchiveError::StoreFailed`] for a directory, [`ArchiveError::Denied`] for a service that refuses.
+    /// [`ArchiveError::StoreFailed`] for a directory, [`ArchiveError::Denied`] and [`ArchiveError::NoPlace`] for a service that
+    /// refuses.
     pub(crate) async fn create(&self, name: &str, bytes: Bytes) -> Result<Created, ArchiveError> {
         let what = || format!("create {name}");
-        let put = self.inner.put_opts(&Path::from(name), PutPayload::from(bytes), PutMode::Create.into()).await;
+        let path = Path::from(name);
+        let put = self.inner.put_opts(&path, PutPayload::from(bytes), PutMode::Create.into());
+        let put = match self.patience.answer {
+            None => put.await,
+            Some(limit) => tokio::time::timeout(limit, put).await.unwrap_or_else(|_| Err(read::no_answer(limit))),
+        };
         match (put, &self.kind) {
             (Ok(_), StoreKind::Directory(root)) => {
                 let path = root.join(name);
@@ -113,93 +140,11 @@ impl Store {
             (Err(source), StoreKind::Directory(_)) => {
                 Err(ArchiveError::StoreFailed { what: what(), source: source.into() })
             }
-            (Err(source), StoreKind::Memory | StoreKind::Remote) => match denied(&source) {
-                true => Err(ArchiveError::Denied { what: what(), files: false, source: source.into() }),
-                false => Ok(Created::Unknown(source)),
+            (Err(source), StoreKind::Memory | StoreKind::Remote) => match self.failed(what(), source) {
+                error @ (ArchiveError::Denied { .. } | ArchiveError::NoPlace { .. }) => Err(error),
+                error => Ok(Created::Unknown(error)),
             },
         }
-    }
-
-    /// Reads a whole object of at most `limit` bytes; none if there is none. A longer one is cut behind `limit` bytes,
-    /// so that the reader finds out.
-    pub(crate) async fn get(&self, name: &str, limit: u64) -> Result<Option<Bytes>, ArchiveError> {
-        let path = Path::from(name);
-        let result = match self.inner.get_opts(&path, GetOptions::default()).await {
-            Err(object_store::Error::NotFound { .. }) => return Ok(None),
-            result => result.map_err(|source| failed(format!("read {name}"), source))?,
-        };
-        let size = result.meta.size;
-        if size > limit {
-            return self.range(name, 0..limit + 1).await.map(Some);
-        }
-        let bytes = match result.bytes().await {
-            // It was deleted while it was being read.
-            Err(object_store::Error::NotFound { .. }) => return Ok(None),
-            bytes => bytes.map_err(|source| failed(format!("read {name}"), source))?,
-        };
-        self.whole(name, size, bytes).map(Some)
-    }
-
-    /// Returns the size of an object; none if there is none.
-    pub(crate) async fn size(&self, name: &str) -> Result<Option<u64>, ArchiveError> {
-        match self.inner.head(&Path::from(name)).await {
-            Ok(meta) => Ok(Some(meta.size)),
-            Err(object_store::Error::NotFound { .. }) => Ok(None),
-            Err(source) => Err(failed(format!("look for {name}"), source)),
-        }
-    }
-
-    /// Reads the bytes of `range` of an object that has them.
-    pub(crate) async fn range(&self, name: &str, range: std::ops::Range<u64>) -> Result<Bytes, ArchiveError> {
-        let options = GetOptions { range: Some(GetRange::Bounded(range.clone())), ..GetOptions::default() };
-        let read = async { self.inner.get_opts(&Path::from(name), options).await?.bytes().await };
-        let bytes = read.await.map_err(|source| failed(format!("read {name}"), source))?;
-        self.whole(name, range.end - range.start, bytes)
-    }
-
-    /// Returns some name that passes `test`, if the store lists one.
-    pub(crate) async fn first_name(&self, test: impl Fn(&str) -> bool) -> Result<Option<String>, ArchiveError> {
-        let mut names = self.inner.list(None);
-        while let Some(meta) = names.try_next().await.map_err(|source| failed("list the archive".into(), source))? {
-            if test(meta.location.as_ref()) {
-                return Ok(Some(meta.location.to_string()));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Returns some name below `prefix`, if the store lists one.
-    pub(crate) async fn first_below(&self, prefix: &str) -> Result<Option<String>, ArchiveError> {
-        let mut names = self.inner.list(Some(&Path::from(prefix)));
-        let first = names.try_next().await.map_err(|source| failed(format!("list {prefix}"), source))?;
-        Ok(first.map(|meta| meta.location.to_string()))
-    }
-
-    /// Returns the first slot after `slot` that the store lists. It may not list the newest ones yet.
-    pub(crate) async fn first_slot_after(&self, slot: u64) -> Result<Option<u64>, ArchiveError> {
-        let (prefix, offset) = (Path::from(paths::LOG), Path::from(paths::segment(slot)));
-        let mut names = self.inner.list_with_offset(Some(&prefix), &offset);
-        let mut first: Option<u64> = None;
-        while let Some(meta) = names.try_next().await.map_err(|source| failed("list the log".into(), source))? {
-            let Some(listed) = paths::parse_segment(meta.location.as_ref()).filter(|listed| *listed > slot) else {
-                continue;
-            };
-            first = Some(first.map_or(listed, |first| first.min(listed)));
-            // Services list in order, so that the first answer will do; a directory does not.
-            if self.kind == StoreKind::Remote {
-                break;
-            }
-        }
-        Ok(first)
-    }
-
-    /// Returns the last slot that the store lists; 0 if there is none.
-    pub(crate) async fn last_slot(&self) -> Result<u64, ArchiveError> {
-        let names = self.inner.list(Some(&Path::from(paths::LOG)));
-        let last = names.try_fold(0, async |last, meta| {
-            Ok(paths::parse_segment(meta.location.as_ref()).map_or(last, |slot| last.max(slot)))
-        });
-        last.await.map_err(|source| failed("list the log".into(), source))
     }
 
     /// Makes an object durable that somebody else created. Nothing to do where visible means durable.
@@ -226,48 +171,36 @@ impl Store {
         })
     }
 
+    /// Deletes an object; one that is not there is as good as deleted.
+    pub(crate) async fn delete(&self, name: &str) -> Result<(), ArchiveError> {
+        match self.inner.delete(&Path::from(name)).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(source) => Err(self.failed(format!("delete {name}"), source)),
+        }
+    }
+
     /// Deletes what a probe left; it may stay if the right to delete is not given.
     pub(crate) async fn forget_probe(&self, name: &str) {
-        if let Err(error) = self.inner.delete(&Path::from(name)).await {
+        if let Err(error) = self.delete(name).await {
             tracing::debug!(name, %error, "a probe object stays");
         }
     }
 
-    /// Checks that a whole answer came.
-    fn whole(&self, name: &str, size: u64, bytes: Bytes) -> Result<Bytes, ArchiveError> {
-        if bytes.len() as u64 == size {
-            return Ok(bytes);
+    /// Says what an error means for the operator.
+    fn failed(&self, what: String, source: object_store::Error) -> ArchiveError {
+        let (denied, files) = (answer::denies(&source), answer::denied_by_files(&source));
+        let answer = Answer::of(&source);
+        if answer.as_ref().is_some_and(Answer::lacks_bucket) {
+            return ArchiveError::NoPlace { place: format!("the bucket of {}", self.place), files: false };
         }
-        let source = format!("{} of {size} bytes came from {}", bytes.len(), self.place);
-        Err(ArchiveError::Unavailable { what: format!("read {name}"), source: source.into() })
+        // The answer says it in fewer words.
+        let source = answer.map_or_else(|| source.into(), |answer| Box::new(answer) as crate::error::Source);
+        match denied {
+            true => ArchiveError::Denied { what, files, source },
+            false => ArchiveError::Unavailable { what, source },
+        }
     }
 }
 
 /// The largest object that is ever read whole.
 pub(crate) const LARGEST: u64 = limits::SEGMENT;
-
-fn denied(error: &object_store::Error) -> bool {
-    use object_store::Error::{PermissionDenied, Unauthenticated};
-    matches!(error, PermissionDenied { .. } | Unauthenticated { .. }) || denied_by_files(error)
-}
-
-/// Tells whether the file system refuses.
-fn denied_by_files(error: &object_store::Error) -> bool {
-    use std::error::Error as _;
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let io = error.downcast_ref::<std::io::Error>();
-        if io.is_some_and(|io| io.kind() == std::io::ErrorKind::PermissionDenied) {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
-}
-
-fn failed(what: String, source: object_store::Error) -> ArchiveError {
-    match denied(&source) {
-        true => ArchiveError::Denied { what, files: denied_by_files(&source), source: source.into() },
-        false => ArchiveError::Unavailable { what, source: source.into() },
-    }
-}

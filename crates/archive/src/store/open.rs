@@ -7,14 +7,23 @@ use std::{
 };
 
 use object_store::{
-    BackoffConfig, ClientOptions, ObjectStore, RetryConfig, aws::AmazonS3Builder, azure::MicrosoftAzureBuilder,
-    gcp::GoogleCloudStorageBuilder, local::LocalFileSystem, prefix::PrefixStore,
+    BackoffConfig, ClientOptions, ObjectStore, RetryConfig,
+    aws::{AmazonS3, AmazonS3Builder},
+    azure::MicrosoftAzureBuilder,
+    gcp::GoogleCloudStorageBuilder,
+    local::LocalFileSystem,
+    prefix::PrefixStore,
 };
 
-use super::{Store, StoreKind};
+use super::{Patience, Store, StoreKind};
 use crate::{ArchiveError, ArchiveUrl, UrlError, url::Place};
 
-/// Well below the stall rule, so that a writer hears of trouble while it may still repeat the request.
+/// How long one request may take with its answer: 64 MiB at 10 Mbit/s.
+const REQUEST: Duration = Duration::from_secs(60);
+
+/// What the client repeats by itself: enough to go on with an answer that broke off in the middle. All else is asked again by
+/// [`Patience`], which knows what was asked.
+const RETRIES: usize = 2;
 const RETRY: Duration = Duration::from_secs(30);
 
 pub(super) fn open(url: &ArchiveUrl) -> Result<Store, ArchiveError> {
@@ -23,11 +32,17 @@ pub(super) fn open(url: &ArchiveUrl) -> Result<Store, ArchiveError> {
         Place::Bucket { scheme, bucket, prefix, options } => {
             let service = service(scheme, bucket, options)
                 .map_err(|error| ArchiveError::Url(UrlError { text: url.to_string(), reason: error.to_string() }))?;
-            let inner: Arc<dyn ObjectStore> =
-                if prefix.is_empty() { service } else { Arc::new(PrefixStore::new(service, prefix.as_str())) };
-            Ok(Store { inner, kind: StoreKind::Remote, place: url.to_string() })
+            Ok(remote(service, prefix, url.to_string()))
         }
     }
+}
+
+/// Makes a store of what lies below a prefix of a bucket.
+pub(super) fn remote(service: Arc<dyn ObjectStore>, prefix: &str, place: String) -> Store {
+    let inner: Arc<dyn ObjectStore> =
+        if prefix.is_empty() { service } else { Arc::new(PrefixStore::new(service, prefix)) };
+    let store = Store::from_parts(inner, StoreKind::Remote).with_patience(Patience::SERVICE);
+    Store { place, ..store }
 }
 
 /// Makes a directory that does not exist but whose parent does, open to its owner only.
@@ -46,7 +61,7 @@ fn refused(path: &Path, verb: &str, error: io::Error) -> ArchiveError {
         io::ErrorKind::NotFound => {
             // What is to be made lacks the directory above it.
             let place = if verb == "make" { path.parent().unwrap_or(path) } else { path };
-            ArchiveError::NoPlace { place: place.display().to_string() }
+            ArchiveError::NoPlace { place: place.display().to_string(), files: true }
         }
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             ArchiveError::Denied { what, files: true, source: error.into() }
@@ -72,41 +87,51 @@ fn service(
     bucket: &str,
     options: &BTreeMap<String, String>,
 ) -> Result<Arc<dyn ObjectStore>, object_store::Error> {
-    let retry = RetryConfig { backoff: BackoffConfig::default(), max_retries: 10, retry_timeout: RETRY };
-    let http = options.get("allow_http").is_some_and(|allow| allow == "true");
-    let client = ClientOptions::new().with_allow_http(http);
-    let endpoint = options.get("endpoint");
     Ok(match scheme {
-        "s3" => {
-            let mut builder =
-                AmazonS3Builder::from_env().with_client_options(client).with_bucket_name(bucket).with_retry(retry);
-            if let Some(endpoint) = endpoint {
-                builder = builder.with_endpoint(endpoint);
-            }
-            if let Some(region) = options.get("region") {
-                builder = builder.with_region(region);
-            }
-            Arc::new(builder.build()?)
-        }
+        "s3" => Arc::new(s3(AmazonS3Builder::from_env(), bucket, options)?),
         "gs" => {
             let mut builder = GoogleCloudStorageBuilder::from_env()
-                .with_client_options(client)
+                .with_client_options(client(options))
                 .with_bucket_name(bucket)
-                .with_retry(retry);
-            if let Some(endpoint) = endpoint {
+                .with_retry(retries());
+            if let Some(endpoint) = options.get("endpoint") {
                 builder = builder.with_base_url(endpoint);
             }
             Arc::new(builder.build()?)
         }
         _ => {
             let mut builder = MicrosoftAzureBuilder::from_env()
-                .with_client_options(client)
+                .with_client_options(client(options))
                 .with_container_name(bucket)
-                .with_retry(retry);
-            if let Some(endpoint) = endpoint {
+                .with_retry(retries());
+            if let Some(endpoint) = options.get("endpoint") {
                 builder = builder.with_endpoint(endpoint.clone());
             }
             Arc::new(builder.build()?)
         }
     })
+}
+
+/// Adds to credentials where the bucket is and how it is spoken to.
+pub(super) fn s3(
+    mut builder: AmazonS3Builder,
+    bucket: &str,
+    options: &BTreeMap<String, String>,
+) -> Result<AmazonS3, object_store::Error> {
+    if let Some(endpoint) = options.get("endpoint") {
+        builder = builder.with_endpoint(endpoint);
+    }
+    if let Some(region) = options.get("region") {
+        builder = builder.with_region(region);
+    }
+    builder.with_client_options(client(options)).with_bucket_name(bucket).with_retry(retries()).build()
+}
+
+fn client(options: &BTreeMap<String, String>) -> ClientOptions {
+    let http = options.get("allow_http").is_some_and(|allow| allow == "true");
+    ClientOptions::new().with_allow_http(http).with_timeout(REQUEST)
+}
+
+fn retries() -> RetryConfig {
+    RetryConfig { backoff: BackoffConfig::default(), max_retries: RETRIES, retry_timeout: RETRY }
 }

@@ -9,7 +9,7 @@ use vmrewind_archive::{
     Store, StoreKind,
 };
 use vmrewind_model::{Change, Epoch, Gap, GapCause, ObjectKey, Op, Record, RecordKey, ResourceId, Rv, Seq};
-use vmrewind_testkit::store::FaultyStore;
+use vmrewind_testkit::{s3::S3Server, store::FaultyStore};
 
 use crate::world::{self, Clock, commit, input, make, open, own, record, records, resume, state, t, take_over, vm};
 
@@ -40,6 +40,27 @@ async fn a_directory_conforms() {
 async fn a_wrapped_store_without_faults_conforms() {
     let faulty = FaultyStore::new(Arc::new(InMemory::new()));
     archive_conformance(Store::from_parts(Arc::new(faulty), StoreKind::Remote)).await;
+}
+
+#[tokio::test]
+async fn a_store_that_ignores_ranges_conforms() {
+    let whole = FaultyStore::new(Arc::new(InMemory::new())).ignoring_ranges();
+    archive_conformance(Store::from_parts(Arc::new(whole), StoreKind::Remote)).await;
+}
+
+#[tokio::test]
+async fn a_store_that_lists_the_newest_names_late_conforms() {
+    for late in [1, 3, 20] {
+        let weak = FaultyStore::new(Arc::new(InMemory::new())).listing_late(late);
+        archive_conformance(Store::from_parts(Arc::new(weak), StoreKind::Remote)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_real_s3_server_conforms() {
+    let server = S3Server::start().await.expect("started");
+    let store = world::in_bucket(&server, "archives");
+    archive_conformance(Store::from_parts(store, StoreKind::Remote)).await;
 }
 
 async fn making(store: &Store) {

@@ -182,10 +182,54 @@ async fn a_store_that_overwrites_is_refused_when_an_archive_is_made_and_when_a_w
     let error = make(&liar).await.expect_err("it overwrites");
     assert!(matches!(error, ArchiveError::UnsafeStore { .. }), "{error}");
     make(&store).await.expect("a good store");
+    let bytes = async || {
+        let read = faulty.inner().get(&Path::from("archive.json")).await.expect("there");
+        read.bytes().await.expect("there")
+    };
+    let before = bytes().await;
     let archive = open(&liar).await.expect("readable");
     let error = take_over(&archive, &Head::EMPTY, 1, &clock).await.expect_err("it overwrites");
     assert!(matches!(error, ArchiveError::UnsafeStore { .. }), "{error}");
+    assert!(error.to_string().contains("overwritten") && error.hint().is_some_and(|hint| hint.contains("refuses")));
+    assert_eq!(bytes().await, before, "what the probe wrote is what was there");
     assert_eq!(archive.head().await.expect("a head"), Head::EMPTY);
+}
+
+#[tokio::test]
+async fn a_store_that_turns_into_one_that_overwrites_is_refused_by_the_next_writer() {
+    let clock = Clock::default();
+    let (faulty, store, writer) = lived(&clock).await;
+    let liar = vmrewind_archive::Store::from_parts(Arc::new(faulty.clone().overwriting()), StoreKind::Remote);
+    let archive = open(&liar).await.expect("readable");
+    let error = take_over(&archive, writer.head(), 2, &clock).await.expect_err("it overwrites");
+    assert!(matches!(error, ArchiveError::UnsafeStore { .. }) && error.ends_writer(), "{error}");
+    assert_eq!(
+        &open(&store).await.expect("opened").head().await.expect("a head"),
+        writer.head(),
+        "no fence was written"
+    );
+    assert_eq!(read_all(&store).await.expect("readable").len(), 8);
+}
+
+#[tokio::test]
+async fn a_probe_that_gets_no_answer_at_the_start_is_repeated_and_then_given_up() {
+    let clock = Clock::default();
+    let (faulty, store, writer) = lived(&clock).await;
+    let archive = open(&store).await.expect("opened");
+    for _ in 0..2 {
+        faulty.fail(Fault::on(Call::Put, 0, How::Status(503)).below("archive.json"));
+    }
+    let taken = take_over(&archive, writer.head(), 2, &clock).await.expect("the third one is answered");
+    assert!(matches!(taken, FenceOutcome::Owner(_)));
+    let head = archive.head().await.expect("a head");
+    for _ in 0..3 {
+        faulty.fail(Fault::on(Call::Put, 0, How::Status(503)).below("archive.json"));
+    }
+    let error = take_over(&archive, &head, 3, &clock).await.expect_err("it stays away");
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert_eq!(archive.head().await.expect("a head"), head, "no fence was written");
+    faulty.fail(Fault::on(Call::Put, 0, How::Status(409)).below("archive.json"));
+    take_over(&archive, &head, 4, &clock).await.expect("a conflict is a refusal");
 }
 
 #[tokio::test]

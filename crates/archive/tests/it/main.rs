@@ -7,4 +7,5 @@ mod directory;
 mod faults;
 mod golden;
 mod opening;
+mod seeded;
 mod world;

@@ -16,7 +16,7 @@ use vmrewind_model::{
     Change, Era, ObjectKey, ObjectOp, ProofState, RawObject, Record, RecordKey, ResourceId, ResumeEntry, Rv, Seq,
     Timestamp,
 };
-use vmrewind_testkit::store::FaultyStore;
+use vmrewind_testkit::{s3::S3Server, store::FaultyStore};
 
 /// A clock that only moves when it is told to.
 #[derive(Clone, Debug, Default)]
@@ -129,6 +129,14 @@ pub(crate) async fn commit(writer: &mut Writer, size: u64, clock: &Clock) -> Res
 
 pub(crate) async fn read_all(store: &Store) -> Result<Vec<Record>, ArchiveError> {
     open(store).await?.records(SeqRange::ALL).try_collect().await
+}
+
+/// A new bucket of a real S3 server.
+pub(crate) fn in_bucket(server: &S3Server, name: &str) -> Arc<dyn ObjectStore> {
+    // The binaries do this in main(); another test may have been faster.
+    if rustls::crypto::ring::default_provider().install_default().is_err() {}
+    server.make_bucket(name).expect("made");
+    Arc::new(server.client().with_bucket_name(name).build().expect("a client"))
 }
 
 /// A store in memory that fails on schedule, seen as a service.
