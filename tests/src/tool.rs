@@ -20,6 +20,7 @@ pub struct Tool {
     kubeconfig: PathBuf,
     archive: PathBuf,
     home: PathBuf,
+    environment: Vec<(String, String)>,
 }
 
 /// What a call printed, and how it ended.
@@ -36,13 +37,21 @@ pub struct Answer {
 }
 
 impl Tool {
-    /// Makes a tool for an archive and a cluster. Its own files (journals) go below `home`.
+    /// Makes a tool for an archive (a directory or a URL) and a cluster. Its own files (journals) go below `home`.
     ///
     /// # Errors
     /// If the program is not there.
     pub fn new(kubeconfig: &Path, archive: &Path, home: &Path) -> anyhow::Result<Self> {
         let program = program("kubectl-vmrewind")?;
-        Ok(Self { program, kubeconfig: kubeconfig.to_owned(), archive: archive.to_owned(), home: home.to_owned() })
+        let (kubeconfig, archive, home) = (kubeconfig.to_owned(), archive.to_owned(), home.to_owned());
+        Ok(Self { program, kubeconfig, archive, home, environment: Vec::new() })
+    }
+
+    /// Returns the same tool with these environment variables, such as credentials.
+    #[must_use]
+    pub fn with_environment(mut self, environment: &[(String, String)]) -> Self {
+        self.environment.extend_from_slice(environment);
+        self
     }
 
     /// Runs it, whatever comes of it.
@@ -57,6 +66,7 @@ impl Tool {
             .env("HOME", &self.home)
             .env("VMREWIND_ARCHIVE", &self.archive)
             .env("KUBECONFIG", &self.kubeconfig)
+            .envs(self.environment.iter().cloned())
             .stdin(Stdio::null())
             .kill_on_drop(true)
             .output();

@@ -22,6 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(90);
 pub struct WatcherOptions {
     /// Further flags.
     pub flags: Vec<String>,
+    /// Further environment variables, such as credentials.
+    pub environment: Vec<(String, String)>,
     /// Whether it ends with this process.
     pub lifetime: Lifetime,
 }
@@ -34,7 +36,7 @@ pub struct Watcher {
 }
 
 impl Watcher {
-    /// Starts a watcher that records the cluster of `kubeconfig` into `archive`. Its log is appended to `log`.
+    /// Starts a watcher that records the cluster of `kubeconfig` into `archive`, a directory or a URL. Its log is appended to `log`.
     ///
     /// # Errors
     /// If the program is not there or cannot be started.
@@ -46,7 +48,8 @@ impl Watcher {
             .arg(format!("--archive={}", archive.display()))
             .arg(format!("--kubeconfig={}", kubeconfig.display()))
             .arg(format!("--listen={address}"))
-            .args(&options.flags);
+            .args(&options.flags)
+            .envs(options.environment.iter().cloned());
         // It is found there should it outlive us.
         if let Some(folder) = log.parent() {
             command.current_dir(folder);

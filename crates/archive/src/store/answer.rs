@@ -58,9 +58,16 @@ impl Answer {
         matches!(self.code.as_deref(), Some("NoSuchBucket" | "ContainerNotFound"))
     }
 
+    /// Tells whether it is the object that is missing, as far as one can tell: the answer to a HEAD has no body.
+    pub(crate) fn lacks_object(&self) -> bool {
+        // Amazon S3 and Google Cloud Storage; Azure Blob Storage. Everything else is another matter: versitygw answers 404
+        // to unknown credentials, too (its `s3err/s3err.go`, `XAdminUserNotFound`).
+        matches!(self.code.as_deref(), None | Some("NoSuchKey" | "NoSuchVersion" | "BlobNotFound" | "ResourceNotFound"))
+    }
+
     /// Tells whether it does not know who is asking, rather than not letting them.
     pub(crate) fn doubts_credentials(&self) -> bool {
-        const CODES: [&str; 9] = [
+        const CODES: [&str; 10] = [
             "AuthenticationFailed",
             "AuthenticationRequired",
             "ExpiredToken",
@@ -70,6 +77,7 @@ impl Answer {
             "NoAuthenticationInformation",
             "RequestTimeTooSkewed",
             "SignatureDoesNotMatch",
+            "XAdminUserNotFound", // versitygw with one user
         ];
         self.status == 401 || self.code.as_deref().is_some_and(|code| CODES.contains(&code))
     }
@@ -97,8 +105,9 @@ pub(super) fn ignores_ranges(error: &object_store::Error) -> bool {
 /// Tells whether access is refused, by a service or by the file system.
 pub(super) fn denies(error: &object_store::Error) -> bool {
     use object_store::Error::{PermissionDenied, Unauthenticated};
-    // A list that is refused comes as a generic error.
-    let refused = || Answer::of(error).is_some_and(|answer| matches!(answer.status, 401 | 403));
+    // A list that is refused comes as a generic error; and see `Answer::lacks_object`.
+    let refused =
+        || Answer::of(error).is_some_and(|answer| matches!(answer.status, 401 | 403) || answer.doubts_credentials());
     matches!(error, PermissionDenied { .. } | Unauthenticated { .. }) || denied_by_files(error) || refused()
 }
 

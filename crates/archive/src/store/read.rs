@@ -155,9 +155,9 @@ impl Store {
     }
 }
 
-/// Tells whether there is no such object, in a bucket that is there.
+/// Tells whether there is no such object, in a bucket that is there and may be read.
 fn missing(error: &Error) -> bool {
-    matches!(error, Error::NotFound { .. }) && !Answer::of(error).is_some_and(|answer| answer.lacks_bucket())
+    matches!(error, Error::NotFound { .. }) && Answer::of(error).is_none_or(|answer| answer.lacks_object())
 }
 
 /// The error for an answer that did not come in time.

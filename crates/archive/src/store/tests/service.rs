@@ -47,6 +47,7 @@ async fn a_refusal_is_denied_with_its_code_and_nothing_else_of_its_body() {
         (403, "SignatureDoesNotMatch", "It does not match.", "AWS_SECRET_ACCESS_KEY"),
         (403, "InvalidAccessKeyId", "There is no such key.", "AWS_ACCESS_KEY_ID"),
         (401, "Unauthorized", "Who are you?", "AWS_ACCESS_KEY_ID"),
+        (404, "XAdminUserNotFound", "There is no such key.", "AWS_ACCESS_KEY_ID"),
     ];
     for (status, code, message, advice) in cases {
         let (canned, store) = answering(move |_| Reply::refusal(status, code, message));
