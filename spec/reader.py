@@ -1054,8 +1054,6 @@ class Archive:
                 segment = read_segment(data, self.uuid, slot)
                 if not broken:
                     check_follows(segment.footer, previous)
-                if deep:
-                    segment.deep_check()
             except (Problem, NoAnswer) as error:
                 problem = error if isinstance(error, Problem) else Problem("E_IO", str(error))
                 problem.slot, broken = slot, True
@@ -1064,6 +1062,12 @@ class Archive:
                 found(problem, own)
                 watermark = own.last_time if own else watermark
                 continue
+            if deep:
+                try:
+                    segment.deep_check()
+                except Problem as problem:
+                    problem.slot = slot
+                    found(problem, own)  # all the other records can be used
             watermark = segment.footer.last_time
             self.uuid = self.uuid or uuid_text(segment.footer.archive)
             previous, broken, data = (segment.footer, segment.sha256), False, b""
@@ -1078,31 +1082,67 @@ def show(text: str, to: Any = None) -> None:
 
 
 class Facts:
-    """O 4.3, facts 2 and 3. Takes memory for every record: a digest each."""
+    """O 4.3, facts 2, 3 and 5. Takes memory for every object that was ever recorded. Begins anew behind what cannot be read."""
 
     def __init__(self) -> None:
-        self.versions: Set[bytes] = set()
-        self.uids: Dict[Key, str] = {}
+        self.there: Dict[Key, Tuple[str, int, int]] = {}  # uid, era, newest version of what is present or withheld
+        self.proofs: Dict[Tuple[str, str, str], Tuple[str, int, int]] = {}  # kind, provenAt, slot of the newest entry
 
-    def broken_by(self, line: Line) -> Optional[str]:
+    def hole(self) -> None:
+        self.there.clear()
+        self.proofs.clear()
+
+    def take_map(self, segment: Segment) -> None:
+        """The resume map of a segment, after its records. A fence that begins anew knows only what was left."""
+        footer = segment.footer
+        if segment.public.complete or footer.previous == ZERO32:
+            self.proofs.clear()
+        for key, entry in segment.public.entries.items():
+            self.proofs.pop(key, None)
+            if "provenAt" in entry:
+                self.proofs[key] = entry["kind"], entry["provenAt"], footer.first_slot
+
+    def broken_by(self, line: Line) -> List[str]:
+        """What is wrong with the next record."""
         op, seq = line.head["op"], line.head["seq"]
         if not line.known or "k" not in line.head:
+            return []
+        claim = self._claim(line)
+        fact = self._fact(line.object_key, line.head["k"][5], op, line)
+        return [f"seq {seq}: {wrong}" for wrong in (fact, claim) if wrong]
+
+    def _fact(self, key: Key, uid: str, op: str, line: Line) -> Optional[str]:
+        known, back_dated = self.there.get(key), "from" in line.head
+        if op in "DXN":
+            if known is not None and (not back_dated if op == "N" else known[0] == uid):
+                del self.there[key]
             return None
-        key, uid = line.object_key, line.head["k"][5]
-        if op in "DX" or op == "N":
-            if self.uids.get(key) == uid or op == "N" and "from" not in line.head:
-                self.uids.pop(key, None)
+        try:
+            version = line.head["rv"] if op == "W" else resource_version(line)
+        except Problem:
+            version = None  # the deep check tells
+        number, era = int(version) if version is not None else 0, line.head.get("era", 1)
+        if known is None:
+            self.there[key] = uid, era, number
             return None
-        version = line.head["rv"] if op == "W" else resource_version(line)
-        digest = hashlib.sha256(repr((key, uid, line.head.get("era", 1), version)).encode("utf-8", "backslashreplace")).digest()[:16]
-        known = digest in self.versions
-        self.versions.add(digest)
-        if known:
-            return f"seq {seq} records a resource version of its object a second time"
-        if "from" in line.head:
-            return None
-        before, self.uids[key] = self.uids.get(key, uid), uid
-        return None if before == uid else f"seq {seq} has a new uid, and no record ended the old one"
+        if known[0] != uid:
+            if back_dated:
+                return None
+            self.there[key] = uid, era, number
+            return "it has a new uid, and no record ended the old one"
+        newest = known[2] if known[1] == era else 0
+        self.there[key] = uid, era, max(number, newest)
+        if known[1] == era and version is not None and number <= newest:
+            return f"it is of version {number}, and version {newest} was recorded before"
+        return None
+
+    def _claim(self, line: Line) -> Optional[str]:
+        group, kind, namespace, _ = line.object_key
+        for (proven_group, resource, scope) in sorted(self.proofs):
+            proven_kind, proven, slot = self.proofs[proven_group, resource, scope]
+            if proven_group == group and proven_kind == kind and scope in ("", namespace):
+                return f"slot {slot} says that {resource} was complete up to a later instant" if line.head["t"] <= proven else None
+        return None
 
 
 def verify(path: str, facts: Optional[Facts] = None) -> int:
@@ -1121,7 +1161,7 @@ def verify(path: str, facts: Optional[Facts] = None) -> int:
         problems.append(error if isinstance(error, Problem) else Problem("E_IO", str(error)))
         usable = problems[0].code not in ("E_VERSION", "E_FEATURE")  # what we do not know how to read, we do not judge
     ranges: List[List[int]] = []
-    count = epochs = 0
+    count = epochs = known = 0
     openings: Set[int] = set()
     if archive is not None and usable:
         for segment in archive.segments(problems, deep=True):
@@ -1131,15 +1171,19 @@ def verify(path: str, facts: Optional[Facts] = None) -> int:
                 ranges[-1][1], ranges[-1][3] = f.last_seq, f.last_time
             elif f.records:
                 ranges.append([f.first_seq, f.last_seq, f.first_time, f.last_time])
+            if facts and len(problems) > known:
+                facts.hole()
             for line in segment.lines() if f.flags & HAS_GAP or facts else ():
-                wrong = facts.broken_by(line) if facts else None
-                if wrong:
+                for wrong in facts.broken_by(line) if facts else ():
                     problems.append(Problem("FACT", wrong, None, f.first_slot))
                 gap = line.head.get("gap") if line.head["op"] == "G" else None
                 if gap and "opened" not in gap:
                     openings.add(line.head["seq"])
-                elif gap and gap["opened"] not in openings and not problems:
+                elif gap and gap["opened"] not in openings and any(first <= gap["opened"] <= last for first, last, _, _ in ranges):
                     problems.append(Problem("E_LINE", f"seq {line.head['seq']} closes gap {gap['opened']}, which did not open one", None, f.first_slot))
+            if facts:
+                facts.take_map(segment)
+            known = len(problems)
             for problem in problems[printed:]:
                 show(str(problem))
             printed = len(problems)
@@ -1513,7 +1557,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
         command = commands.add_parser(name, help=what)
         command.add_argument("directory")
         if name == "verify":
-            command.add_argument("--facts", action="store_true", help="also check ordering.md 4.3 (facts 2 and 3), in memory for every record")
+            command.add_argument("--facts", action="store_true", help="also check ordering.md 4.3 (facts 2, 3 and 5), in memory for every object")
         if name in ("log", "dump"):
             command.add_argument("--keep-going", action="store_true", help="pass over damaged segments, and say so")
         if name == "dump":

@@ -497,7 +497,42 @@ class Archives(unittest.TestCase):
         self.assertEqual(run("verify", self.path)[0], 0)
         code, out, _ = run("verify", "--facts", self.path)
         self.assertEqual((code, out.count("FACT 2 -: ")), (7, 2))
-        self.assertRegex(out, "seq 2 records[^$]*seq 3 has a new uid")
+        self.assertRegex(out, "seq 2: it is of version 1[^$]*seq 3: it has a new uid")
+
+    def test_what_was_no_longer_observed_may_be_seen_again_in_the_same_version(self) -> None:
+        maker = Maker()
+        write_archive(self.path, {1: maker.segment([]), 2: maker.segment([
+            rec(1, "S", body=obj("vm", "1")), rec(2, "X", reason="unnamed"), rec(3, "S", body=obj("vm", "1")), rec(4, "M", body=obj("vm", "9")),
+            rec(5, "M", body=obj("vm", "8")), rec(6, "M", era=2, body=obj("vm", "1"))])})
+        code, out, _ = run("verify", "--facts", self.path)
+        self.assertEqual((code, out.count("FACT 2 -: "), out.count("seq 5: it is of version 8")), (7, 1, 1), out)
+
+    def test_a_record_that_an_earlier_proof_already_covered_is_a_fact_that_does_not_hold(self) -> None:
+        for proven, expected in ((START + 2000, 7), (START + 1999, 0)):
+            maker = Maker()
+            proof = dict(entry(proven), group="kubevirt.io", resource="virtualmachines", kind="VirtualMachine")
+            write_archive(self.path + str(proven), {1: maker.segment([]), 2: maker.segment([rec(1, "H")], [proof]),
+                                                    3: maker.segment([rec(2, "S", body=obj("vm", "1"))])})
+            code, out, _ = run("verify", "--facts", self.path + str(proven))
+            self.assertEqual((code, out.count("FACT 3 -: seq 2: slot 2 says")), (expected, expected // 7), out)
+
+    def test_behind_a_hole_nothing_is_compared_with_what_was_before(self) -> None:
+        maker = Maker()
+        slots = {1: maker.segment([]), 2: maker.segment([rec(1, "S", body=obj("vm", "1"))]), 3: maker.segment([rec(2, "D")]),
+                 4: maker.segment([rec(3, "A", uid="u2", body=obj("vm", "1", "u2"))])}
+        write_archive(self.path, {**slots, 3: slots[3][:-1]})
+        code, out, _ = run("verify", "--facts", self.path)
+        self.assertEqual((code, out.count("E_FOOTER_MAGIC 3"), out.count("FACT")), (7, 1, 0), out)
+
+    def test_a_gap_that_nothing_opened_is_found_also_beside_damage(self) -> None:
+        maker = Maker()
+        closing = {"group": "", "resource": "pods", "from": START, "to": START + 5, "cause": "expired", "opened": 1}
+        slots = {1: maker.segment([]), 2: maker.segment([rec(1, "H")]), 3: maker.segment([rec(2, "H")]), 4: maker.segment([rec(3, "G", gap=closing)])}
+        write_archive(self.path, {**slots, 3: slots[3][:-1]})
+        out = run("verify", self.path)[1]
+        self.assertIn("E_LINE 4 -: seq 3 closes gap 1", out)
+        write_archive(self.path + "b", {**slots, 2: slots[2][:-1]})
+        self.assertNotIn("E_LINE", run("verify", self.path + "b")[1])
 
     def test_an_archive_without_segments_is_whole_and_has_no_state(self) -> None:
         write_archive(self.path, {})
