@@ -50,6 +50,11 @@ impl Archive {
         Ok(Self { store, identity, cpu: Cpu::default(), known: Arc::default(), passing: false })
     }
 
+    /// Opens an archive whose identity is known otherwise, or stood in for.
+    pub(crate) fn nameless(store: Store, identity: Identity, cpu: Cpu) -> Self {
+        Self { store, identity, cpu, known: Arc::default(), passing: false }
+    }
+
     /// Sets where segments are decoded; tokio's blocking threads by default.
     #[must_use]
     pub fn with_cpu(mut self, cpu: Cpu) -> Self {

@@ -117,7 +117,7 @@ pub fn damage_detail(slots: &[u64]) -> String {
 }
 
 /// Reads what [`damage_detail`] writes; what does not look like it names no slots.
-fn slots_of(detail: &str) -> impl Iterator<Item = (u64, u64)> + '_ {
+pub(crate) fn slots_of(detail: &str) -> impl Iterator<Item = (u64, u64)> + '_ {
     let ranges = detail.strip_prefix("segments ").unwrap_or_default().split(',');
     ranges.filter_map(|range| {
         let (first, last) = range.split_once('-').unwrap_or((range, range));

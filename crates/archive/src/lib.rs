@@ -31,6 +31,7 @@ mod state;
 mod store;
 mod timeline;
 mod url;
+pub mod verify;
 
 pub use archive::{Archive, Told};
 pub use commit::{Durable, Now, SegmentInput, SegmentRef, Writer};

@@ -4,6 +4,7 @@
 
 mod answer;
 mod directory;
+mod listing;
 mod open;
 mod patience;
 mod read;

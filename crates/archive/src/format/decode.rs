@@ -88,6 +88,27 @@ pub(crate) fn peek(tail: &Bytes, size: u64, archive: Uuid, slot: u64) -> Checked
     Ok(Peek::Done(Box::new((SegmentSummary::of(&footer, size), resume))))
 }
 
+/// As [`peek`], and reads the index, which stands before the resume map.
+pub(crate) fn peek_index(tail: &Bytes, size: u64, archive: Uuid, slot: u64) -> Checked<Peek> {
+    let footer = footer(tail, size)?;
+    belongs(&footer, archive, slot)?;
+    let needed = size - footer.index_offset;
+    let Some(from) = (tail.len() as u64).checked_sub(needed) else { return Ok(Peek::Longer(needed)) };
+    let from = position(from)?;
+    let public = from + footer.index_length as usize;
+    let resume = public::decode(&tail.slice(public..tail.len() - footer::LEN));
+    let resume = resume.map_err(|fault| fault.at(footer.body_length))?;
+    let index = index_of(&tail[from..public], &footer, &mut Unpacker::new()?);
+    index.map_err(|fault| fault.at(footer.index_offset))?;
+    check_complete(&footer, &resume)?;
+    Ok(Peek::Done(Box::new((SegmentSummary::of(&footer, size), resume))))
+}
+
+/// Returns which archive an object of `size` bytes with this end says that it belongs to.
+pub(crate) fn archive_of(tail: &[u8], size: u64) -> Option<Uuid> {
+    footer(tail, size).ok().map(|footer| footer.archive)
+}
+
 /// Reads the footer at the end of `bytes`, which are the end of an object of `size` bytes.
 pub(super) fn footer(bytes: &[u8], size: u64) -> Checked<Footer> {
     demand(size <= limits::SEGMENT, Code::TooLarge, "it is larger than a segment may be")?;
@@ -135,7 +156,11 @@ fn parts(bytes: &Bytes, footer: &Footer) -> Checked<Segment> {
 
 /// Reads the index frame and checks that it fits the footer.
 pub(super) fn index(bytes: &Bytes, footer: &Footer, unpacker: &mut Unpacker) -> Checked<Index> {
-    let frame = &bytes[position(footer.index_offset)?..position(footer.body_length)?];
+    index_of(&bytes[position(footer.index_offset)?..position(footer.body_length)?], footer, unpacker)
+}
+
+/// As [`index`], from the index frame alone.
+fn index_of(frame: &[u8], footer: &Footer, unpacker: &mut Unpacker) -> Checked<Index> {
     demand(Digest::of(frame) == footer.index_sha256, Code::IndexHash, "the index was changed")?;
     let size = u64::from(footer.index_content);
     demand(size <= limits::INDEX, Code::Limit, "the index is too large")?;

@@ -112,7 +112,12 @@ impl Segment {
     /// # Errors
     /// [`ArchiveError::Damaged`] for the first that is not.
     pub fn check_objects(&self) -> Result<(), ArchiveError> {
-        self.lines.iter().try_for_each(|line| line.check_object().map_err(|fault| self.damaged(fault)))
+        self.objects().try_for_each(|(_, object)| object.map(drop).map_err(|fault| self.damaged(fault)))
+    }
+
+    /// Checks every object; returns for each line the resource version inside of its object, or what is wrong with it.
+    pub(crate) fn objects(&self) -> impl Iterator<Item = (&Line, Checked<Option<Rv>>)> + '_ {
+        self.lines.iter().map(|line| (line, line.check_object()))
     }
 
     /// Makes the record of a line; none if the line may be passed over.
@@ -178,8 +183,9 @@ impl Line {
         Ok(object.metadata.resource_version)
     }
 
-    fn check_object(&self) -> Checked<()> {
-        let (Some(bytes), Some(_)) = (&self.object, self.head.op) else { return Ok(()) };
+    /// Checks the object; returns the resource version inside of it, none if there is no object.
+    fn check_object(&self) -> Checked<Option<Rv>> {
+        let (Some(bytes), Some(_)) = (&self.object, self.head.op) else { return Ok(None) };
         let seq = self.head.seq;
         let canonical = vmrewind_model::canonical::canonicalize(bytes).is_ok_and(|canonical| canonical == *bytes);
         if !canonical {
@@ -187,14 +193,14 @@ impl Line {
         }
         let Named { api_version, kind, metadata } = serde_json::from_slice(bytes)
             .map_err(|_| Fault::new(Code::Object, format!("the object of record {seq} lacks what every object has")))?;
-        let Metadata { namespace, name, uid, resource_version: Rv(_) } = metadata;
+        let Metadata { namespace, name, uid, resource_version } = metadata;
         let group = api_version.split_once('/').map_or("", |(group, _)| group);
         let object = ObjectKey::new(group, &kind, &namespace, &name);
         let named = self.head.key.as_ref().is_some_and(|key| key.object == object && key.uid == uid);
         if !named {
             return Err(Fault::new(Code::Key, format!("the object of record {seq} is not the one that its key names")));
         }
-        Ok(())
+        Ok(Some(resource_version))
     }
 }
 

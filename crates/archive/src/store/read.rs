@@ -137,7 +137,7 @@ impl Store {
     }
 
     /// Asks until there is an answer that asking again would not change, or the patience ends.
-    async fn patiently<T, F: Future<Output = Result<T>>>(&self, mut ask: impl FnMut() -> F) -> Result<T> {
+    pub(super) async fn patiently<T, F: Future<Output = Result<T>>>(&self, mut ask: impl FnMut() -> F) -> Result<T> {
         let Some(limit) = self.patience.answer else { return ask().await };
         let begun = Instant::now();
         let mut failures = 0;
@@ -156,7 +156,7 @@ impl Store {
 }
 
 /// Tells whether there is no such object, in a bucket that is there and may be read.
-fn missing(error: &Error) -> bool {
+pub(super) fn missing(error: &Error) -> bool {
     matches!(error, Error::NotFound { .. }) && Answer::of(error).is_none_or(|answer| answer.lacks_object())
 }
 
@@ -175,7 +175,12 @@ fn whole(bytes: Bytes, size: u64) -> Result<Bytes> {
 }
 
 /// Reads `range`, of a store that ignores ranges by way of the whole object.
-async fn part(inner: &dyn ObjectStore, path: &Path, range: Range<u64>, ignores_ranges: &AtomicBool) -> Result<Bytes> {
+pub(super) async fn part(
+    inner: &dyn ObjectStore,
+    path: &Path,
+    range: Range<u64>,
+    ignores_ranges: &AtomicBool,
+) -> Result<Bytes> {
     if !ignores_ranges.load(Ordering::Relaxed) {
         let options = GetOptions { range: Some(GetRange::Bounded(range.clone())), ..GetOptions::default() };
         match inner.get_opts(path, options).await {

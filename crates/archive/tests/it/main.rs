@@ -8,4 +8,5 @@ mod faults;
 mod golden;
 mod opening;
 mod seeded;
+mod verify;
 mod world;

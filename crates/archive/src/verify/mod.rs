@@ -1,0 +1,261 @@
+//! Checks a whole archive: what is wrong with it, and what is lost by that.
+//!
+//! ```text
+//! layout (names) -> look (one slot: its end, or all of it) -> Checker (one after the other) -> Report
+//! ```
+//!
+//! Does not: repair, or pass over anything without saying so.
+
+mod checker;
+mod gaps;
+mod history;
+mod layout;
+mod look;
+mod report;
+mod resumes;
+mod sample;
+mod slots;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use bytes::Bytes;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use uuid::Uuid;
+use vmrewind_model::Timestamp;
+
+use crate::{
+    Archive, ArchiveError, Code, Cpu, Damage, Features, Identity, Progress, Store,
+    format::{VERSION, decode, limits},
+    paths,
+};
+use checker::{Checker, Verdict};
+use layout::Layout;
+use look::Look;
+
+pub use report::{About, Checked, Depth, Loss, Note, NoteKind, Problem, Report, Symptom};
+pub use sample::Sample;
+pub use slots::{Slots, SlotsError};
+
+/// How many slots are looked at at once.
+const AT_ONCE: usize = 16;
+
+/// How many segments are held in full at once: one that is being used, and one for each of two cores.
+const WHOLE_AT_ONCE: usize = 3;
+
+/// How many slots that a listing lacks are asked for one by one.
+const ASKED: u64 = 256;
+
+/// How many slots behind the last listed one are asked for: a writer may be at work.
+const BEHIND: u64 = 4096;
+
+/// How many slots may be missing at most for it to be looked whether gaps account for them.
+const ACCOUNTABLE: u64 = 100_000;
+
+/// What is to be checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// How deep.
+    pub depth: Depth,
+    /// Of which segments, if not of all: of the others only the end is looked at. What the records of different segments say of
+    /// each other is then checked only from one to the next.
+    pub sample: Option<Sample>,
+}
+
+/// Checks the archive in `store`. The same archive gives the same report.
+///
+/// Takes one LIST, one ranged GET per segment for its end (a second one if footer, index and resume map take more than 16 KiB),
+/// or one GET for all of it; for damaged ones it reads more, to say what is lost. Holds at most three segments, and, for
+/// [`Depth::Deep`], some hundred bytes per object that was ever recorded.
+///
+/// # Errors
+/// [`ArchiveError::NoArchive`] if neither an `archive.json` nor a segment is there, [`ArchiveError::Unsupported`] if it needs a
+/// newer program, and those of the store. Damage is no error.
+pub async fn verify(
+    store: &Store,
+    cpu: Cpu,
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<Report, ArchiveError> {
+    let mut checker = Checker::new(options.depth == Depth::Deep);
+    let identity = identity(store, &mut checker).await?;
+    let layout = layout(store).await?;
+    if let Some(what) = &layout.manifest {
+        let what = format!("it has manifests ({what}): history may have moved out of the log");
+        return Err(ArchiveError::Unsupported { place: store.place().to_owned(), what });
+    }
+    if identity.is_none() && layout.slots.is_empty() && !store.has(paths::IDENTITY).await? {
+        return Err(ArchiveError::NoArchive { place: store.place().to_owned() });
+    }
+    for name in &layout.strange {
+        checker.problem(Problem::harmless(
+            Symptom::Code(Code::Name),
+            name,
+            None,
+            "it lies among the segments and has the name of none",
+        ));
+    }
+    for name in &layout.unknown {
+        let detail = "this version knows no such name".to_owned();
+        checker.note(Note { kind: NoteKind::UnknownName, object: name.clone(), slot: None, detail, key: None });
+    }
+    let id = match &identity {
+        Some(identity) => identity.archive,
+        None => archive_of(store, &layout).await?.unwrap_or_default(),
+    };
+    let archive = Archive::nameless(store.clone(), identity.clone().unwrap_or_else(|| stand_in(id)), cpu);
+    slots(&archive, &layout, options, progress, &mut checker).await?;
+    let Verdict { problems, accounted, notes, more_notes, mut checked } = judge(&archive, &layout, checker).await?;
+    checked.bytes = layout.slots.iter().map(|(_, size)| size).sum();
+    Ok(Report {
+        identity,
+        place: store.place().to_owned(),
+        depth: options.depth,
+        checked,
+        problems,
+        accounted,
+        notes,
+        more_notes,
+    })
+}
+
+/// Reads `archive.json`; none if it is damaged or missing, which is a problem.
+async fn identity(store: &Store, checker: &mut Checker) -> Result<Option<Identity>, ArchiveError> {
+    let place = store.place().to_owned();
+    let (code, detail) = match store.get(paths::IDENTITY, limits::IDENTITY).await? {
+        None => (Code::Identity, "it is not there".to_owned()),
+        Some(bytes) => match Identity::check(&bytes) {
+            Ok(identity) => return Ok(Some(identity)),
+            Err(fault) if matches!(fault.code, Code::Version | Code::Feature) => {
+                return Err(ArchiveError::Unsupported { place, what: fault.detail });
+            }
+            Err(fault) => (fault.code, fault.detail),
+        },
+    };
+    checker.problem(Problem::harmless(Symptom::Code(code), paths::IDENTITY, None, detail));
+    Ok(None)
+}
+
+/// Lists the archive, and asks for what the listing may lack: it is only a hint.
+async fn layout(store: &Store) -> Result<Layout, ArchiveError> {
+    let mut layout: Layout = store.all_objects(Layout::add).await?;
+    layout.sort();
+    let last = layout.slots.last().map_or(0, |(slot, _)| *slot);
+    let mut lacking: Vec<u64> = Vec::new();
+    for (first, last) in layout.holes() {
+        let left = ASKED.saturating_sub(lacking.len() as u64);
+        lacking.extend((first..=last).take(usize::try_from(left).unwrap_or(0)));
+    }
+    for slot in lacking {
+        if let Some(size) = store.size(&paths::segment(slot)).await? {
+            layout.slots.push((slot, size));
+        }
+    }
+    for slot in (last + 1..=limits::NUMBER).take(usize::try_from(BEHIND).unwrap_or(usize::MAX)) {
+        match store.size(&paths::segment(slot)).await? {
+            Some(size) => layout.slots.push((slot, size)),
+            None => break,
+        }
+    }
+    layout.sort();
+    Ok(layout)
+}
+
+/// Finds out from the segments which archive it is.
+async fn archive_of(store: &Store, layout: &Layout) -> Result<Option<Uuid>, ArchiveError> {
+    /// Length of a footer.
+    const FOOTER: u64 = 384;
+    for &(slot, size) in layout.slots.iter().filter(|(_, size)| *size >= FOOTER) {
+        let tail = store.range_if_there(&paths::segment(slot), size - FOOTER..size).await?.unwrap_or(Bytes::new());
+        if let Some(archive) = decode::archive_of(&tail, size) {
+            return Ok(Some(archive));
+        }
+    }
+    Ok(None)
+}
+
+/// What stands in for an identity that cannot be read.
+fn stand_in(archive: Uuid) -> Identity {
+    Identity {
+        format: VERSION,
+        features: Features::default(),
+        archive,
+        cluster: String::new(),
+        created: Timestamp::MIN,
+        software: String::new(),
+    }
+}
+
+/// A slot that is to be looked at.
+enum Task {
+    Missing(u64, u64),
+    Look { slot: u64, size: u64, permit: Option<OwnedSemaphorePermit> },
+}
+
+/// Looks at all slots in order.
+async fn slots(
+    archive: &Archive,
+    layout: &Layout,
+    options: &Options,
+    progress: &dyn Progress,
+    checker: &mut Checker,
+) -> Result<(), ArchiveError> {
+    let taken: Vec<u64> = layout.slots.iter().map(|(slot, _)| *slot).collect();
+    let whole = match (&options.sample, options.depth) {
+        (_, Depth::Ends) => Slots::default(),
+        (Some(sample), _) => sample::choose(&taken, sample),
+        (None, _) => taken.iter().copied().collect(),
+    };
+    let deep = options.depth == Depth::Deep;
+    let holes: BTreeMap<u64, u64> = layout.holes().into_iter().collect();
+    let mut next = 1;
+    let tasks = layout.slots.iter().flat_map(|&(slot, size)| {
+        let hole = (next < slot).then(|| Task::Missing(next, holes.get(&next).copied().unwrap_or(slot - 1)));
+        next = slot + 1;
+        hole.into_iter().chain([Task::Look { slot, size, permit: None }])
+    });
+    // Permits are given in the order of the slots, so that the one that is waited for has one.
+    let held = Arc::new(Semaphore::new(WHOLE_AT_ONCE));
+    let (whole, held) = (&whole, &held);
+    let permitted = stream::iter(tasks).then(move |task| async move {
+        match task {
+            Task::Look { slot, size, .. } if whole.contains(slot) => {
+                let permit = Arc::clone(held).acquire_owned().await.ok();
+                Task::Look { slot, size, permit }
+            }
+            task => task,
+        }
+    });
+    let looks = permitted.map(|task| async move {
+        match task {
+            Task::Missing(first, last) => Ok((Err((first, last)), None)),
+            Task::Look { slot, size, permit: None } => Ok((Ok(look::end(archive, slot, size).await?), None)),
+            Task::Look { slot, permit, .. } => Ok((Ok(look::all(archive, slot, deep).await?), permit)),
+        }
+    });
+    let total = layout.slots.len() as u64;
+    let mut done = 0;
+    let mut looks = std::pin::pin!(looks.buffered(AT_ONCE));
+    while let Some((look, permit)) = looks.try_next().await.map_err(|error: ArchiveError| error)? {
+        match look {
+            Err((first, last)) => checker.missing(first, last),
+            Ok(look @ Look { .. }) => {
+                checker.take(look);
+                done += 1;
+                progress.segments(done, total);
+            }
+        }
+        drop(permit);
+    }
+    Ok(())
+}
+
+/// Finds out which damage gaps account for, as every reader does.
+async fn judge(archive: &Archive, layout: &Layout, checker: Checker) -> Result<Verdict, ArchiveError> {
+    let missing: u64 = layout.holes().iter().map(|(first, last)| last - first + 1).fold(0, u64::saturating_add);
+    if !checker.is_damaged() || missing > ACCOUNTABLE {
+        return Ok(checker.finish(|_| false));
+    }
+    let timeline = archive.timeline().await?;
+    Ok(checker.finish(|damage: &Damage| timeline.accounts_for(damage)))
+}
