@@ -122,6 +122,7 @@ pub(crate) enum Command {
     Restore(Box<commands::restore::RestoreArgs>),
     Apply(commands::apply::ApplyArgs),
     Undo(commands::undo::UndoArgs),
+    Verify(commands::verify::VerifyArgs),
     Completion(commands::completion::CompletionArgs),
     #[command(name = "__complete", hide = true)]
     Complete(commands::complete::CompleteArgs),
@@ -151,7 +152,8 @@ impl Command {
             | Self::Diff(_)
             | Self::Graph(_)
             | Self::Deleted(_)
-            | Self::Plan(_) => Duty::Answer,
+            | Self::Plan(_)
+            | Self::Verify(_) => Duty::Answer,
         }
     }
 }

@@ -47,13 +47,21 @@ impl Ctx {
     /// # Errors
     /// If none is named, or it cannot be opened.
     pub(crate) async fn archive(&self) -> Result<Archive, CliError> {
+        let archive = Archive::open(self.store()?).await?;
+        Ok(if self.global.allow_damage { archive.passing_over_damage() } else { archive })
+    }
+
+    /// Opens the store that the flags name, whatever lies in it.
+    ///
+    /// # Errors
+    /// If none is named, or it cannot be opened.
+    pub(crate) fn store(&self) -> Result<Store, CliError> {
         let url = self.global.archive.as_deref().filter(|url| !url.is_empty()).ok_or_else(|| {
             CliError::usage("no archive is named.")
                 .hint("use --archive URL or set VMREWIND_ARCHIVE, for example to a directory or s3://bucket/prefix.")
         })?;
         let url: ArchiveUrl = url.parse().map_err(ArchiveError::from)?;
-        let archive = Archive::open(Store::open(&url)?).await?;
-        Ok(if self.global.allow_damage { archive.passing_over_damage() } else { archive })
+        Ok(Store::open(&url)?)
     }
 
     /// Returns the namespace that names without one belong to.

@@ -11,7 +11,10 @@ use clap::Args;
 use vmrewind_model::Timestamp;
 use vmrewind_restore::{Journal, RestorePlan};
 
-use crate::error::{CliError, Kind};
+use crate::{
+    error::{CliError, Kind},
+    state_home,
+};
 
 /// Where journals are kept.
 #[derive(Clone, Debug, Args)]
@@ -26,9 +29,7 @@ impl JournalArgs {
         if let Some(dir) = &self.journal_dir {
             return Ok(dir.clone());
         }
-        let state = std::env::var_os("XDG_STATE_HOME").filter(|dir| !dir.is_empty()).map(PathBuf::from);
-        let state = state.or_else(|| std::env::home_dir().map(|home| home.join(".local/state")));
-        state.map(|state| state.join("vmrewind/journals")).ok_or_else(|| {
+        state_home::directory("journals").ok_or_else(|| {
             CliError::usage("it is not known where to keep the journal: there is no home directory.")
                 .hint("name a directory with --journal-dir.")
         })
@@ -40,7 +41,7 @@ impl JournalArgs {
     /// If it cannot be written.
     pub(crate) fn begin(&self, plan: &RestorePlan, now: Timestamp) -> Result<(String, Journal), CliError> {
         let dir = self.dir()?;
-        make_private(&dir).map_err(|error| {
+        state_home::make_private(&dir).map_err(|error| {
             CliError::new(Kind::Unavailable, format!("cannot make {}: {error}.", dir.display()))
                 .hint("nothing is done without a journal; name another directory with --journal-dir.")
         })?;
@@ -102,9 +103,4 @@ impl JournalArgs {
 
 fn file(dir: &Path, id: &str) -> PathBuf {
     dir.join(format!("{id}.journal"))
-}
-
-fn make_private(dir: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }

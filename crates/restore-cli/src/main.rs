@@ -17,6 +17,7 @@ mod commands;
 mod connect;
 mod consulted;
 mod context;
+mod coverage;
 mod departed;
 mod describe;
 mod error;
@@ -35,6 +36,7 @@ mod progress;
 mod record;
 mod render;
 mod request;
+mod state_home;
 mod timeline;
 
 use std::{

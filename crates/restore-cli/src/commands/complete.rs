@@ -79,7 +79,7 @@ async fn answer(ctx: &mut Ctx, command: &Command, typed: &[String], current: &st
         "completion" => verb.get_positionals().next().map_or_else(Answer::default, possible),
         "diff" if words.rest.len() < 2 => instants(true),
         "diff" => objects(ctx, &words, &words.rest[2..], current).await,
-        "apply" | "info" | "version" => Answer::default(),
+        "apply" | "info" | "verify" | "version" => Answer::default(),
         _ => objects(ctx, &words, &words.rest, current).await,
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     certainty::{cause, state_name},
     context::{Ctx, around},
     error::{CliError, Kind},
-    output::{Format, Table, choose, envelope, style, to_json, to_yaml},
+    output::{Format, Table, choose, envelope, size, style, to_json, to_yaml},
     record::{damage_json, micros},
 };
 
@@ -169,15 +169,6 @@ fn finish(table: Table, out: &mut crate::output::Out) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Writes a number of bytes for people.
-fn size(bytes: u64) -> String {
-    let units = [("GiB", 1_u64 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
-    match units.iter().find(|(_, unit)| bytes >= *unit) {
-        Some((name, unit)) => format!("{}.{} {name}", bytes / unit, bytes % unit * 10 / unit),
-        None => format!("{bytes} bytes"),
-    }
-}
-
 fn answer(now: Timestamp, archive: &Archive, timeline: &Timeline) -> Value {
     let identity = archive.identity();
     let head = &timeline.head;
@@ -222,14 +213,4 @@ fn answer(now: Timestamp, archive: &Archive, timeline: &Timeline) -> Value {
             "damage": timeline.damage.iter().map(damage_json).collect::<Vec<_>>(),
         }),
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_are_written_for_people() {
-        assert_eq!([0, 1023, 1536, 5 << 20].map(size), ["0 bytes", "1023 bytes", "1.5 KiB", "5.0 MiB"]);
-    }
 }

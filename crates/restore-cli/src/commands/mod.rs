@@ -16,6 +16,7 @@ pub(crate) mod plan;
 pub(crate) mod restore;
 pub(crate) mod show;
 pub(crate) mod undo;
+pub(crate) mod verify;
 pub(crate) mod version;
 
 use crate::{args::Command, context::Ctx, error::CliError};
@@ -38,6 +39,7 @@ pub(crate) async fn run(ctx: &mut Ctx, command: Command) -> Result<u8, CliError>
         Command::Restore(args) => restore::run(ctx, *args).await,
         Command::Apply(args) => apply::run(ctx, args).await,
         Command::Undo(args) => undo::run(ctx, args).await,
+        Command::Verify(args) => verify::run(ctx, args).await,
         Command::Complete(args) => complete::run(ctx, args).await,
         Command::Completion(args) => completion::run(ctx, &args),
         Command::Version(args) => version::run(ctx, &args),

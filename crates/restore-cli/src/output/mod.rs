@@ -5,6 +5,7 @@
 mod format;
 mod jsonpath;
 mod pretty;
+mod size;
 mod stream;
 mod table;
 mod yaml;
@@ -12,6 +13,7 @@ mod yaml;
 pub(crate) use format::{Format, choose};
 pub(crate) use jsonpath::Template;
 pub(crate) use pretty::{to_json, to_line};
+pub(crate) use size::size;
 pub(crate) use stream::{Lost, Out, Patient, Talk, style};
 pub(crate) use table::Table;
 pub(crate) use yaml::to_yaml;

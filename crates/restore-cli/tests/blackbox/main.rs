@@ -19,3 +19,4 @@ mod site;
 mod stories;
 mod target;
 mod timeline;
+mod verify;

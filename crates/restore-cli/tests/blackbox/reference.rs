@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::harness::run_alone;
 
-const VERBS: [&str; 14] = [
+const VERBS: [&str; 15] = [
     "info",
     "log",
     "get",
@@ -17,6 +17,7 @@ const VERBS: [&str; 14] = [
     "restore",
     "apply",
     "undo",
+    "verify",
     "completion",
     "version",
 ];
