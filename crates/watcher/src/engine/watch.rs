@@ -151,6 +151,8 @@ impl State {
         }
         let before = resource.caught_up();
         resource.passed(ticket, rv, now);
+        // What comes next, perhaps at the same instant, comes after what is proven now.
+        self.order.replay_until(now);
         self.went_on(out, id, before);
     }
 
