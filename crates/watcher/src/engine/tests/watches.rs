@@ -226,7 +226,7 @@ fn a_resource_that_was_never_readable_is_denied_and_not_proven() {
     rig.server.denied.insert(VM);
     rig.server.put("Pod", "p", json!({"label": "yes"}));
     rig.start();
-    assert_eq!(rig.lines(), ["G virtualmachines Denied opens", "S Pod/p 101 late"]);
+    assert_eq!(rig.lines(), ["G virtualmachines Denied opens", "S Pod/p 101"]);
     assert_eq!((rig.entry(VM).state, rig.entry(VM).proven_at), (ProofState::Denied, None));
 }
 
