@@ -72,11 +72,9 @@ impl Order {
     /// Gives the next place to a change. `t` is never at or before that of the record before it.
     pub(super) fn place(&mut self, change: Change, lo: Option<Timestamp>, now: Timestamp) -> Record {
         let t = self.next_t(now);
-        // In (`lo`, `t`] lies no other instant than `t` if the one follows on the other.
-        let lo = lo.filter(|lo| lo.plus(Duration::from_micros(1)) < t);
         self.last_seq = self.last_seq.next();
         self.last_t = Some(t);
-        Record { seq: self.last_seq, t, lo, era: self.era, change }
+        Record { seq: self.last_seq, t, lo: lo.filter(|lo| *lo < t), era: self.era, change }
     }
 
     pub(super) fn next_t(&self, now: Timestamp) -> Timestamp {

@@ -151,8 +151,6 @@ impl State {
         }
         let before = resource.caught_up();
         resource.passed(ticket, rv, now);
-        // What comes next, perhaps at the same instant, comes after what is proven now.
-        self.order.replay_until(now);
         self.went_on(out, id, before);
     }
 
