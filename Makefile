@@ -27,9 +27,16 @@ bins: toolchain
 demo: controlplane bins ## Shows the main job on a real control plane: capture, accident, restore, proof. KEEP=1 leaves it up.
 	@cargo run --locked --quiet --bin demo
 
+# Random cases begin with the same seed every time, so that a run says something of a change and not of luck; `make sim`
+# looks for new ones.
+test: export PROPTEST_RNG_SEED ?= 1
 test: controlplane stores venv bins ## Sets up what the tests need and runs all of them.
 	.venv/bin/python -m unittest discover --start-directory spec
-	cargo test --locked --workspace
+	cargo test --locked --workspace --no-fail-fast
+
+sim: toolchain ## Random histories of the watcher. CASES=20000 SEED=n (default: another one each time).
+	PROPTEST_CASES=$(or $(CASES),20000) $(if $(SEED),PROPTEST_RNG_SEED=$(SEED)) \
+	    cargo test --locked -p vmrewind-watcher --lib histories
 
 lint: toolchain ## Formatting and lints, as strict as CI.
 	cargo fmt --all --check
@@ -49,4 +56,4 @@ clean: ## Removes what was built here; the control plane and the S3 server stay 
 	cargo clean
 	rm -rf .venv
 
-.PHONY: help toolchain venv controlplane stores bins demo test lint fmt bench deny clean
+.PHONY: help toolchain venv controlplane stores bins demo test sim lint fmt bench deny clean

@@ -44,7 +44,14 @@ impl State {
         }
     }
 
-    fn departed(&mut self, out: &mut Out, id: &ResourceId, key: &ObjectKey, departure: Departure, exists: bool) {
+    pub(super) fn departed(
+        &mut self,
+        out: &mut Out,
+        id: &ResourceId,
+        key: &ObjectKey,
+        departure: Departure,
+        exists: bool,
+    ) {
         let Departure { uid, rv, object, lo, .. } = departure;
         if exists {
             self.unobserve(out, key, rv, "it left the selector of its watch", lo);

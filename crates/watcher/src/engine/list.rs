@@ -96,6 +96,9 @@ impl State {
         result: Result<Option<RawObject>, Failure>,
     ) {
         let Some(resource) = self.resources.get_mut(id) else { return };
+        if let Phase::Walking(_) = &resource.phase {
+            return self.looked_up(out, id, key, result);
+        }
         let Phase::Refetching { open, found, missing, .. } = &mut resource.phase else { return };
         match result {
             Ok(object) => {
@@ -184,6 +187,8 @@ impl State {
             active: BTreeMap::new(),
             done: Vec::new(),
             missing,
+            lookups: BTreeSet::new(),
+            found: BTreeMap::new(),
             rejected,
             complete: true,
             bytes: 0,
@@ -214,8 +219,38 @@ impl State {
         let ticket = self.ticket();
         let Some(resource) = self.resources.get_mut(id) else { return };
         resource.ticket = ticket;
+        if resource.spec.selector.is_some() {
+            // Nothing counts as received before this is decided: the watch after the list would not bring it again.
+            for key in &walk.missing {
+                out.act(Action::Get(id.clone(), ticket, key.clone()));
+            }
+            walk.lookups = walk.missing.iter().cloned().collect();
+        }
         resource.phase = Phase::Walking(Box::new(walk));
         self.walk_on(out, id);
+    }
+
+    /// Takes the answer to a GET of what a list with a selector does not show.
+    fn looked_up(
+        &mut self,
+        out: &mut Out,
+        id: &ResourceId,
+        key: &ObjectKey,
+        result: Result<Option<RawObject>, Failure>,
+    ) {
+        let Some(resource) = self.resources.get_mut(id) else { return };
+        let Phase::Walking(walk) = &mut resource.phase else { return };
+        match result {
+            Ok(object) => {
+                if walk.lookups.remove(key)
+                    && let Some(head) = object.and_then(|object| object.head().ok())
+                {
+                    walk.found.insert(key.clone(), head.uid);
+                }
+                self.walk_on(out, id);
+            }
+            Err(failure) => self.failed(out, id, failure),
+        }
     }
 
     /// Takes an earlier state, or that there is none.
@@ -256,7 +291,7 @@ impl State {
         }
         let Some(resource) = self.resources.get_mut(id) else { return };
         let Phase::Walking(walk) = &mut resource.phase else { return };
-        if !walk.active.is_empty() {
+        if !walk.active.is_empty() || !walk.lookups.is_empty() {
             return;
         }
         let phase = std::mem::replace(&mut resource.phase, Phase::Waiting { until: out.now });
@@ -276,10 +311,11 @@ impl State {
             self.counters.walked_back += walk.done.len() as u64;
         }
         for super::walk::Version { head, object, how } in walk.done {
+            self.returned(out, id, &head.key, &head.uid, head.rv);
             self.observe(out, id, Sight { head, object, how, lo, from_seq: None });
         }
         for key in walk.missing {
-            self.missed(out, id, &key, walk.rv, lo);
+            self.gone_from_list(out, id, &key, walk.found.get(&key), (walk.rv, lo));
         }
         for Rejected { key, reason, .. } in walk.rejected {
             self.unrecordable(out, id, key, reason);
@@ -305,7 +341,28 @@ impl State {
         self.relist_done(out, id, walk.rv, walk.asked);
     }
 
-    /// An object that a list at `rv` does not show.
+    /// An object that a list at `rv` does not show. `found`: who has its name now.
+    fn gone_from_list(
+        &mut self,
+        out: &mut Out,
+        id: &ResourceId,
+        key: &ObjectKey,
+        found: Option<&String>,
+        (rv, lo): (Rv, Option<Timestamp>),
+    ) {
+        let Some(known) = self.objects.live.get(key) else { return };
+        let uid = known.uid.to_string();
+        let exists = found == Some(&uid);
+        // What a watch said of its end before is more than the list says.
+        let said = self.resources.get_mut(id).and_then(|resource| resource.departures.remove(key));
+        let departure = match said {
+            Some(departure) if departure.uid == uid => departure,
+            _ => Departure { uid, rv, object: None, lo, ticket: None, retry: out.now },
+        };
+        self.departed(out, id, key, departure, exists);
+    }
+
+    /// An object that an audit at `rv` does not show, or of which a watch says no more than that it is gone.
     pub(super) fn missed(&mut self, out: &mut Out, id: &ResourceId, key: &ObjectKey, rv: Rv, lo: Option<Timestamp>) {
         let selector = self.resources.get(id).is_some_and(|resource| resource.spec.selector.is_some());
         let Some(known) = self.objects.live.get(key) else { return };
@@ -326,7 +383,9 @@ impl State {
         resource.relist = None;
         resource.failures = 0;
         resource.live = true;
-        resource.proven = resource.proven.max(Some(asked));
+        if resource.departures.is_empty() {
+            resource.proven = resource.proven.max(Some(asked));
+        }
         resource.audit = super::audit::Audit::new(audit_at, asked);
         if out.wall.since(asked) > FRESH {
             self.begin(out, id);

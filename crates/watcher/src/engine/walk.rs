@@ -5,7 +5,7 @@
 //!
 //! Does not: send requests, or record anything.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use vmrewind_model::{Head, ObjectKey, RawObject, Rv, Timestamp};
 
@@ -164,6 +164,10 @@ pub(super) struct Walk {
     pub(super) active: BTreeMap<Ticket, Walker>,
     pub(super) done: Vec<Version>,
     pub(super) missing: Vec<ObjectKey>,
+    /// Missing ones of which a GET is to tell whether they were deleted or only left the selector.
+    pub(super) lookups: BTreeSet<ObjectKey>,
+    /// Who was found by a lookup, by uid.
+    pub(super) found: BTreeMap<ObjectKey, String>,
     pub(super) rejected: Vec<Rejected>,
     pub(super) complete: bool,
     pub(super) bytes: usize,

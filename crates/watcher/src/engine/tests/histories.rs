@@ -167,8 +167,14 @@ fn check(rig: &Rig, forgot: bool) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// `PROPTEST_CASES` asks for more histories than these.
+fn config() -> ProptestConfig {
+    let asked = ProptestConfig::default();
+    ProptestConfig { cases: asked.cases.max(600), max_shrink_iters: 4_000, ..asked }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 600, max_shrink_iters: 4_000, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn nothing_acknowledged_is_lost_nothing_invented_and_none_twice(
