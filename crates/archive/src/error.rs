@@ -121,6 +121,38 @@ pub enum ArchiveError {
         /// The epoch found there.
         epoch: Epoch,
     },
+    /// The target of a copy is another archive.
+    #[error("{place} is another archive: {archive}, not {wanted}")]
+    OtherArchive {
+        /// The place.
+        place: String,
+        /// Which archive is there.
+        archive: Uuid,
+        /// Which one was to be copied.
+        wanted: Uuid,
+    },
+    /// The target of a copy has segments that its source does not have.
+    #[error("{place} is ahead: it has segment {slot}, the source ends with segment {newest}")]
+    Ahead {
+        /// The place.
+        place: String,
+        /// The newest slot there.
+        slot: u64,
+        /// The newest slot of the source.
+        newest: u64,
+    },
+    /// An object of a copy is not that of the source.
+    #[error("{object} in {to} is not the one in {from}{}", damage.as_ref().map_or_else(String::new, |damage| format!(", where {damage}")))]
+    Differs {
+        /// Name of the object.
+        object: String,
+        /// The place of the source.
+        from: String,
+        /// The place of the copy.
+        to: String,
+        /// What is wrong with the one in the source; none if it is as it was written.
+        damage: Option<Box<Damage>>,
+    },
     /// An object of the archive is damaged or missing.
     #[error(transparent)]
     Damaged(#[from] Box<Damage>),
@@ -170,14 +202,14 @@ impl ArchiveError {
             Self::Unavailable { .. } | Self::StoreFailed { .. } => ErrorKind::Unavailable,
             Self::Denied { .. } => ErrorKind::Denied,
             Self::NoPlace { .. } | Self::NoArchive { .. } | Self::NotFound { .. } => ErrorKind::NotFound,
-            Self::AlreadyArchive { .. } => ErrorKind::Conflict,
+            Self::AlreadyArchive { .. } | Self::OtherArchive { .. } | Self::Ahead { .. } => ErrorKind::Conflict,
             Self::NotEmpty { .. }
             | Self::Unsupported { .. }
             | Self::UnsafeStore { .. }
             | Self::Url(_)
             | Self::Input { .. } => ErrorKind::Invalid,
             Self::Fenced { .. } | Self::Stalled { .. } => ErrorKind::Fenced,
-            Self::Fork { .. } | Self::Damaged(_) => ErrorKind::Data,
+            Self::Fork { .. } | Self::Differs { .. } | Self::Damaged(_) => ErrorKind::Data,
             Self::Bug(_) => ErrorKind::Bug,
         }
     }
@@ -216,6 +248,18 @@ impl ArchiveError {
             }
             Self::NoArchive { .. } => "Check the URL; a watcher makes a new archive in an empty place.",
             Self::AlreadyArchive { .. } => "Open it instead, or choose an empty place.",
+            Self::OtherArchive { .. } => "Copy into an empty place, one for each archive.",
+            Self::Ahead { .. } => {
+                "A watcher writes to it, or it is the newer of the two: copy in the other direction, or into an empty place."
+            }
+            Self::Differs { damage: Some(_), .. } => {
+                "Nothing was overwritten. If the copy is intact (verify --data tells), put its object in the place of the \
+                 damaged one."
+            }
+            Self::Differs { damage: None, .. } => {
+                "Nothing was overwritten. The source is intact there: keep what the target holds for a look (a second writer, \
+                 or damage), move it away, and copy again."
+            }
             Self::NotEmpty { .. } => "Choose an empty directory or prefix, for example a new sub-directory.",
             Self::Unsupported { .. } => "Use a version of the program that is at least as new as the archive.",
             Self::UnsafeStore { .. } => "Use a store that refuses to create an object that exists.",

@@ -14,6 +14,7 @@
 
 mod archive;
 mod commit;
+mod copy;
 mod cpu;
 mod damage;
 mod error;
@@ -35,6 +36,7 @@ pub mod verify;
 
 pub use archive::{Archive, Told};
 pub use commit::{Durable, Now, SegmentInput, SegmentRef, Writer};
+pub use copy::{Amount, Copied, CopyOptions, Newest, copy};
 pub use cpu::Cpu;
 pub use damage::{Damage, damage_detail};
 pub use error::{ArchiveError, ErrorKind};

@@ -26,6 +26,11 @@ pub(crate) fn parse_segment(name: &str) -> Option<u64> {
     (segment(slot) == name).then_some(slot)
 }
 
+/// Tells whether a name is one that a probe leaves.
+pub(crate) fn is_probe(name: &str) -> bool {
+    name.strip_prefix(PROBE).is_some_and(|rest| rest.starts_with('/'))
+}
+
 /// Returns the `n`th name that a probe tries.
 pub(crate) fn probe(salt: &str, n: usize) -> String {
     format!("{PROBE}/{salt}-{n}")

@@ -1,6 +1,7 @@
 //! The archive as a whole, on stores that work and on stores that fail.
 
 mod conformance;
+mod copies;
 mod crash;
 mod damage;
 mod directory;

@@ -80,6 +80,7 @@ async fn answer(ctx: &mut Ctx, command: &Command, typed: &[String], current: &st
         "diff" if words.rest.len() < 2 => instants(true),
         "diff" => objects(ctx, &words, &words.rest[2..], current).await,
         "apply" | "info" | "verify" | "version" => Answer::default(),
+        "copy" => Answer { candidates: Vec::new(), files: true },
         _ => objects(ctx, &words, &words.rest, current).await,
     }
 }

@@ -5,6 +5,7 @@
 pub(crate) mod apply;
 pub(crate) mod complete;
 pub(crate) mod completion;
+pub(crate) mod copy;
 pub(crate) mod deleted;
 pub(crate) mod diff;
 pub(crate) mod dump;
@@ -40,6 +41,7 @@ pub(crate) async fn run(ctx: &mut Ctx, command: Command) -> Result<u8, CliError>
         Command::Apply(args) => apply::run(ctx, args).await,
         Command::Undo(args) => undo::run(ctx, args).await,
         Command::Verify(args) => verify::run(ctx, args).await,
+        Command::Copy(args) => copy::run(ctx, args).await,
         Command::Complete(args) => complete::run(ctx, args).await,
         Command::Completion(args) => completion::run(ctx, &args),
         Command::Version(args) => version::run(ctx, &args),

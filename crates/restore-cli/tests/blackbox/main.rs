@@ -5,6 +5,7 @@ mod certainty;
 mod cluster;
 mod compare;
 mod completing;
+mod copying;
 mod damage;
 mod deleted;
 mod drawing;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::harness::run_alone;
 
-const VERBS: [&str; 15] = [
+const VERBS: [&str; 16] = [
     "info",
     "log",
     "get",
@@ -18,6 +18,7 @@ const VERBS: [&str; 15] = [
     "apply",
     "undo",
     "verify",
+    "copy",
     "completion",
     "version",
 ];
