@@ -8,6 +8,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use vmrewind_restore::{Journal, Outcome, RestoreError, RestorePlan, Run, Verification, World, execute, resume};
 
 use crate::{
@@ -128,8 +129,10 @@ pub(crate) async fn watched<T>(
     let asked_to_stop = || cancelled.load(Ordering::Relaxed);
     let bar = ctx.bar(what).with_lines(!ctx.global.quiet);
     let run = Run { world, target, progress: &bar, now: &*ctx.clock, cancelled: &asked_to_stop };
+    // From here on, before anything is changed, Ctrl-C does not end the process any more.
+    let mut interrupts = signal(SignalKind::interrupt());
     let listen = async {
-        while tokio::signal::ctrl_c().await.is_ok() {
+        while let Ok(Some(())) = listen(&mut interrupts).await {
             cancelled.store(true, Ordering::Relaxed);
             vmrewind_restore::Progress::note(
                 &bar,
@@ -141,6 +144,14 @@ pub(crate) async fn watched<T>(
     tokio::select! {
         outcome = work(&run) => outcome,
         () = listen => unreachable!("it listens for ever"),
+    }
+}
+
+/// Waits for the next Ctrl-C.
+async fn listen(interrupts: &mut std::io::Result<Signal>) -> Result<Option<()>, &std::io::Error> {
+    match interrupts {
+        Ok(interrupts) => Ok(interrupts.recv().await),
+        Err(error) => Err(error),
     }
 }
 
