@@ -8,7 +8,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
 use vmrewind_restore::{Journal, Outcome, RestoreError, RestorePlan, Run, Verification, World, execute, resume};
 
 use crate::{
@@ -132,26 +132,20 @@ pub(crate) async fn watched<T>(
     // From here on, before anything is changed, Ctrl-C does not end the process any more.
     let mut interrupts = signal(SignalKind::interrupt());
     let listen = async {
-        while let Ok(Some(())) = listen(&mut interrupts).await {
-            cancelled.store(true, Ordering::Relaxed);
-            vmrewind_restore::Progress::note(
-                &bar,
-                "Stopping: what is on its way is waited for, nothing new begins, and the journal stays complete.",
-            );
+        if let Ok(interrupts) = &mut interrupts {
+            while interrupts.recv().await.is_some() {
+                cancelled.store(true, Ordering::Relaxed);
+                vmrewind_restore::Progress::note(
+                    &bar,
+                    "Stopping: what is on its way is waited for, nothing new begins, and the journal stays complete.",
+                );
+            }
         }
         std::future::pending::<()>().await;
     };
     tokio::select! {
         outcome = work(&run) => outcome,
         () = listen => unreachable!("it listens for ever"),
-    }
-}
-
-/// Waits for the next Ctrl-C.
-async fn listen(interrupts: &mut std::io::Result<Signal>) -> Result<Option<()>, &std::io::Error> {
-    match interrupts {
-        Ok(interrupts) => Ok(interrupts.recv().await),
-        Err(error) => Err(error),
     }
 }
 
