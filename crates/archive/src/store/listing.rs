@@ -1,17 +1,13 @@
-//! Names and sizes of all objects, and parts of objects of which only the size is known.
+//! Names and sizes of all objects.
 //!
 //! Does not: take a listing for the truth; the one who asks looks for what it lacks.
 
-use std::{ops::Range, sync::Arc};
+use std::sync::Arc;
 
-use bytes::Bytes;
 use futures::TryStreamExt as _;
-use object_store::{ObjectStore as _, path::Path};
+use object_store::ObjectStore as _;
 
-use super::{
-    Store,
-    read::{missing, part},
-};
+use super::Store;
 use crate::ArchiveError;
 
 impl Store {
@@ -37,19 +33,5 @@ impl Store {
     /// Tells whether there is an object of this name.
     pub(crate) async fn has(&self, name: &str) -> Result<bool, ArchiveError> {
         Ok(self.size(name).await?.is_some())
-    }
-
-    /// Reads the bytes of `range`; none if the object is not there (any more).
-    pub(crate) async fn range_if_there(&self, name: &str, range: Range<u64>) -> Result<Option<Bytes>, ArchiveError> {
-        let read = self.patiently(|| {
-            let (inner, path, range) = (Arc::clone(&self.inner), Path::from(name), range.clone());
-            let ignores_ranges = Arc::clone(&self.ignores_ranges);
-            async move { part(&*inner, &path, range, &ignores_ranges).await }
-        });
-        match read.await {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if missing(&error) => Ok(None),
-            Err(error) => Err(self.failed(format!("read {name}"), error)),
-        }
     }
 }

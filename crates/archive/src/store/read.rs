@@ -63,12 +63,25 @@ impl Store {
     /// Reads the bytes of `range` of an object that has them. Of a store that knows no ranges the whole object is fetched,
     /// and all but these bytes passed over.
     pub(crate) async fn range(&self, name: &str, range: Range<u64>) -> Result<Bytes, ArchiveError> {
+        self.part(name, range).await.map_err(|error| self.failed(format!("read {name}"), error))
+    }
+
+    /// As [`Self::range`]; none if the object is not there (any more).
+    pub(crate) async fn range_if_there(&self, name: &str, range: Range<u64>) -> Result<Option<Bytes>, ArchiveError> {
+        match self.part(name, range).await {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if missing(&error) => Ok(None),
+            Err(error) => Err(self.failed(format!("read {name}"), error)),
+        }
+    }
+
+    async fn part(&self, name: &str, range: Range<u64>) -> Result<Bytes> {
         let read = self.patiently(|| {
             let (inner, path, range) = (Arc::clone(&self.inner), Path::from(name), range.clone());
             let ignores_ranges = Arc::clone(&self.ignores_ranges);
             async move { part(&*inner, &path, range, &ignores_ranges).await }
         });
-        read.await.map_err(|error| self.failed(format!("read {name}"), error))
+        read.await
     }
 
     /// Returns some name that passes `test`, if the store lists one.
@@ -156,7 +169,7 @@ impl Store {
 }
 
 /// Tells whether there is no such object, in a bucket that is there and may be read.
-pub(super) fn missing(error: &Error) -> bool {
+fn missing(error: &Error) -> bool {
     matches!(error, Error::NotFound { .. }) && Answer::of(error).is_none_or(|answer| answer.lacks_object())
 }
 
@@ -175,12 +188,7 @@ fn whole(bytes: Bytes, size: u64) -> Result<Bytes> {
 }
 
 /// Reads `range`, of a store that ignores ranges by way of the whole object.
-pub(super) async fn part(
-    inner: &dyn ObjectStore,
-    path: &Path,
-    range: Range<u64>,
-    ignores_ranges: &AtomicBool,
-) -> Result<Bytes> {
+async fn part(inner: &dyn ObjectStore, path: &Path, range: Range<u64>, ignores_ranges: &AtomicBool) -> Result<Bytes> {
     if !ignores_ranges.load(Ordering::Relaxed) {
         let options = GetOptions { range: Some(GetRange::Bounded(range.clone())), ..GetOptions::default() };
         match inner.get_opts(path, options).await {
