@@ -124,6 +124,7 @@ pub(crate) enum Command {
     Undo(commands::undo::UndoArgs),
     Verify(commands::verify::VerifyArgs),
     Copy(commands::copy::CopyArgs),
+    Export(Box<commands::export::ExportArgs>),
     Completion(commands::completion::CompletionArgs),
     #[command(name = "__complete", hide = true)]
     Complete(commands::complete::CompleteArgs),
@@ -154,6 +155,7 @@ impl Command {
             | Self::Graph(_)
             | Self::Deleted(_)
             | Self::Plan(_)
+            | Self::Export(_)
             | Self::Verify(_) => Duty::Answer,
         }
     }

@@ -80,6 +80,18 @@ impl Touched {
         Self::Some(targets.iter().map(touch).collect())
     }
 
+    /// Adds what another one touches.
+    pub(crate) fn with(self, other: &Self) -> Self {
+        match (self, other) {
+            (Self::Some(mut touches), Self::Some(others)) => {
+                touches.extend(others.iter().filter(|touch| !touches.contains(touch)).cloned().collect::<Vec<_>>());
+                Self::Some(touches)
+            }
+            (Self::Some(_), all @ Self::All(_)) => all.clone(),
+            (all @ Self::All(_), _) => all,
+        }
+    }
+
     /// Tells whether an object is touched.
     pub(crate) fn object(&self, key: &ObjectKey) -> bool {
         match self {
@@ -116,6 +128,11 @@ pub(crate) enum Doubt<'a> {
 impl Doubt<'_> {
     fn is_late(&self) -> bool {
         matches!(self, Self::Late(_))
+    }
+
+    /// Says it in a sentence.
+    pub(crate) fn sentence(&self, moment: &Moment, masker: &mut Masker) -> String {
+        sentence(moment, self, masker)
     }
 }
 

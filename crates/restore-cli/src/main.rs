@@ -32,6 +32,7 @@ mod names;
 mod objects;
 mod output;
 mod planning;
+mod portable;
 mod progress;
 mod record;
 mod render;

@@ -9,6 +9,7 @@ pub(crate) mod copy;
 pub(crate) mod deleted;
 pub(crate) mod diff;
 pub(crate) mod dump;
+pub(crate) mod export;
 pub(crate) mod get;
 pub(crate) mod graph;
 pub(crate) mod info;
@@ -42,6 +43,7 @@ pub(crate) async fn run(ctx: &mut Ctx, command: Command) -> Result<u8, CliError>
         Command::Undo(args) => undo::run(ctx, args).await,
         Command::Verify(args) => verify::run(ctx, args).await,
         Command::Copy(args) => copy::run(ctx, args).await,
+        Command::Export(args) => export::run(ctx, *args).await,
         Command::Complete(args) => complete::run(ctx, args).await,
         Command::Completion(args) => completion::run(ctx, &args),
         Command::Version(args) => version::run(ctx, &args),

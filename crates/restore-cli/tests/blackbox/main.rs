@@ -9,6 +9,7 @@ mod copying;
 mod damage;
 mod deleted;
 mod drawing;
+mod exporting;
 mod harness;
 mod info;
 mod interactive;

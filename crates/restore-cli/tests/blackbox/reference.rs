@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::harness::run_alone;
 
-const VERBS: [&str; 16] = [
+const VERBS: [&str; 17] = [
     "info",
     "log",
     "get",
@@ -19,6 +19,7 @@ const VERBS: [&str; 16] = [
     "undo",
     "verify",
     "copy",
+    "export",
     "completion",
     "version",
 ];
