@@ -125,6 +125,7 @@ pub(crate) enum Command {
     Verify(commands::verify::VerifyArgs),
     Copy(commands::copy::CopyArgs),
     Export(Box<commands::export::ExportArgs>),
+    Import(commands::import::ImportArgs),
     Completion(commands::completion::CompletionArgs),
     #[command(name = "__complete", hide = true)]
     Complete(commands::complete::CompleteArgs),
@@ -146,7 +147,7 @@ impl Command {
     /// Returns the duty of a verb.
     pub(crate) fn duty(&self) -> Duty {
         match self {
-            Self::Restore(_) | Self::Apply(_) | Self::Undo(_) | Self::Copy(_) => Duty::Change,
+            Self::Restore(_) | Self::Apply(_) | Self::Undo(_) | Self::Copy(_) | Self::Import(_) => Duty::Change,
             Self::Log(_) | Self::Dump(_) | Self::Complete(_) | Self::Completion(_) | Self::Version(_) => Duty::Pour,
             Self::Info(_)
             | Self::Get(_)

@@ -25,6 +25,8 @@ pub(crate) struct Ctx {
     pub(crate) now: Timestamp,
     /// The clock, for what takes long.
     pub(crate) clock: Box<dyn Fn() -> Timestamp + Sync>,
+    /// Random bytes.
+    pub(crate) entropy: fn() -> Result<[u8; 16], CliError>,
     /// Where data goes.
     pub(crate) out: Out,
     /// Where talk goes.
@@ -56,12 +58,19 @@ impl Ctx {
     /// # Errors
     /// If none is named, or it cannot be opened.
     pub(crate) fn store(&self) -> Result<Store, CliError> {
+        Ok(Store::open(&self.url()?)?)
+    }
+
+    /// Returns the place that the flags name.
+    ///
+    /// # Errors
+    /// If none is named, or it is no archive URL.
+    pub(crate) fn url(&self) -> Result<ArchiveUrl, CliError> {
         let url = self.global.archive.as_deref().filter(|url| !url.is_empty()).ok_or_else(|| {
             CliError::usage("no archive is named.")
                 .hint("use --archive URL or set VMREWIND_ARCHIVE, for example to a directory or s3://bucket/prefix.")
         })?;
-        let url: ArchiveUrl = url.parse().map_err(ArchiveError::from)?;
-        Ok(Store::open(&url)?)
+        Ok(url.parse::<ArchiveUrl>().map_err(ArchiveError::from)?)
     }
 
     /// Returns the namespace that names without one belong to.

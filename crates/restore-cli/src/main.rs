@@ -84,7 +84,7 @@ async fn run(cli: Cli) -> Result<u8, CliError> {
     let out: Out = if duty == Duty::Pour { Box::new(out) } else { Box::new(Patient::new(out, lost.clone())) };
     let fixed = cli.global.now;
     let clock = Box::new(move || fixed.or_else(|| clock().ok()).unwrap_or(now));
-    let mut ctx = Ctx { global: cli.global, now, clock, out, talk, lost };
+    let mut ctx = Ctx { global: cli.global, now, clock, entropy, out, talk, lost };
     let result = commands::run(&mut ctx, cli.command).await;
     let flushed = ctx.out.flush();
     let code = result?;
@@ -105,6 +105,14 @@ async fn run(cli: Cli) -> Result<u8, CliError> {
 fn clock() -> Result<Timestamp, CliError> {
     Timestamp::try_from(jiff::Timestamp::now())
         .map_err(|error| CliError::new(Kind::Unavailable, format!("the clock of this machine is wrong: {error}.")))
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place where the tool draws random bytes")]
+fn entropy() -> Result<[u8; 16], CliError> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| CliError::new(Kind::Unavailable, format!("this machine has no random numbers: {error}.")))?;
+    Ok(bytes)
 }
 
 /// Prints what clap has to say: help to stdout, errors to stderr.

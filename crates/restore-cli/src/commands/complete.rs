@@ -80,7 +80,7 @@ async fn answer(ctx: &mut Ctx, command: &Command, typed: &[String], current: &st
         "diff" if words.rest.len() < 2 => instants(true),
         "diff" => objects(ctx, &words, &words.rest[2..], current).await,
         "apply" | "info" | "verify" | "version" => Answer::default(),
-        "copy" => Answer { candidates: Vec::new(), files: true },
+        "copy" | "import" => Answer { candidates: Vec::new(), files: true },
         _ => objects(ctx, &words, &words.rest, current).await,
     }
 }
@@ -158,7 +158,9 @@ async fn value(ctx: &mut Ctx, words: &Words<'_>, flag: &Arg) -> Answer {
             let keys = keys(ctx, words, &|key| key.object.is("", "Namespace")).await;
             Answer::of(keys.into_iter().map(|key| key.name))
         }
-        "archive" | "kubeconfig" | "filename" | "journal_dir" | "output" if flag.get_possible_values().is_empty() => {
+        "archive" | "kubeconfig" | "filename" | "journal_dir" | "backup_json" | "output"
+            if flag.get_possible_values().is_empty() =>
+        {
             Answer { candidates: Vec::new(), files: true }
         }
         _ => possible(flag),

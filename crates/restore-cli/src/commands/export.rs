@@ -30,7 +30,7 @@ use crate::{
         manifest::{self, Selected},
         manifests,
         pack::{Pack, Packing, part},
-        velero,
+        place, velero,
     },
 };
 
@@ -101,7 +101,7 @@ enum Place<'a> {
 
 /// Writes the file.
 pub(crate) async fn run(ctx: &mut Ctx, args: ExportArgs) -> Result<u8, CliError> {
-    let place = place(&args)?;
+    let place = destination(&args)?;
     let archive = ctx.archive().await?;
     let mut types = ctx.types(&archive, &args.what).await?;
     let targets = parse_targets(&types, &args.what)?;
@@ -151,7 +151,7 @@ fn is_type(key: &ObjectKey) -> bool {
 }
 
 /// Finds out where the file goes, and refuses a place that is taken, before any work is done.
-fn place(args: &ExportArgs) -> Result<Place<'_>, CliError> {
+fn destination(args: &ExportArgs) -> Result<Place<'_>, CliError> {
     if args.raw && args.format != Form::Yaml {
         return Err(CliError::usage(
             "--raw is about --format yaml; the other forms hold objects as they were captured.",
@@ -313,7 +313,7 @@ fn tarball(out: &mut dyn Write, export: &Export<'_>, packing: Packing) -> Result
             "" => velero::CLUSTER.to_owned(),
             namespace => format!("{}/{}", velero::NAMESPACES, part(namespace)?),
         };
-        Ok(format!("objects/{}/{scope}/{}.json", part(&item.type_)?, part(&item.key.name)?))
+        Ok(format!("{}/{}/{scope}/{}.json", place::OBJECTS, part(&item.type_)?, part(&item.key.name)?))
     };
     let described = export.manifest(path)?;
     let mut pack = Pack::new(out, packing, 0o600, export.t)?;

@@ -12,6 +12,7 @@ pub(crate) mod dump;
 pub(crate) mod export;
 pub(crate) mod get;
 pub(crate) mod graph;
+pub(crate) mod import;
 pub(crate) mod info;
 pub(crate) mod log;
 pub(crate) mod plan;
@@ -44,6 +45,7 @@ pub(crate) async fn run(ctx: &mut Ctx, command: Command) -> Result<u8, CliError>
         Command::Verify(args) => verify::run(ctx, args).await,
         Command::Copy(args) => copy::run(ctx, args).await,
         Command::Export(args) => export::run(ctx, *args).await,
+        Command::Import(args) => import::run(ctx, args).await,
         Command::Complete(args) => complete::run(ctx, args).await,
         Command::Completion(args) => completion::run(ctx, &args),
         Command::Version(args) => version::run(ctx, &args),

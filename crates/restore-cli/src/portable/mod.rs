@@ -2,13 +2,19 @@
 //!
 //! ```text
 //! state -> gather -> Export -> manifest + pack | velero | manifests (YAML) -> deliver (atomic)
+//! file -> unpack (hostile) -> incoming (checked in full) -> intake (what is proven) -> record (a new archive)
 //! ```
 //!
-//! Does not: read an archive, or know any verb.
+//! Does not: know any verb.
 
 pub(crate) mod deliver;
 pub(crate) mod gather;
+pub(crate) mod incoming;
+pub(crate) mod intake;
 pub(crate) mod manifest;
 pub(crate) mod manifests;
 pub(crate) mod pack;
+pub(crate) mod place;
+pub(crate) mod record;
+pub(crate) mod unpack;
 pub(crate) mod velero;

@@ -14,6 +14,7 @@ use vmrewind_testkit::build::{Build, dv, pvc, vm};
 use crate::{
     harness::{Ran, Story, Told},
     schema, secrets,
+    site::{Site, story},
     stories::*,
 };
 
@@ -221,4 +222,24 @@ fn names_types_labels_and_scopes_select_as_they_do_elsewhere() {
     ran(&told, "export -n empty --format yaml", 2);
     ran(&told, "export vm/web -l app=web -n prod --format yaml", 2);
     ran(&told, "export vm/web -n prod --format tar --raw", 2);
+}
+
+#[test]
+fn a_server_takes_the_yaml_of_a_machine_in_its_order() {
+    let site = Site::start();
+    let told = story().write_for(&site.uid);
+    let ran = ran(&told, "export vm/app -n prod --at before-delete --format yaml --show-secrets", 0);
+    let documents: Vec<Value> = ran
+        .stdout
+        .split("\n---\n")
+        .skip(1)
+        .map(|text| serde_saphyr::from_str(text).unwrap_or_else(|error| panic!("{error} in {text}")))
+        .collect();
+    assert!(documents.len() >= 2, "{}", ran.stdout);
+    for document in documents.iter().filter(|document| document["kind"] != "Namespace") {
+        site.create(document);
+    }
+    assert!(site.machine().is_some() && site.get("", "Secret", "app-key").is_some());
+    let live = site.run(&told, "diff before-delete live vm/app -n prod");
+    assert!(live.code <= 1, "{}", live.all());
 }

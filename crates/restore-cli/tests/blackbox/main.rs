@@ -11,6 +11,7 @@ mod deleted;
 mod drawing;
 mod exporting;
 mod harness;
+mod importing;
 mod info;
 mod interactive;
 mod listing;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::harness::run_alone;
 
-const VERBS: [&str; 17] = [
+const VERBS: [&str; 18] = [
     "info",
     "log",
     "get",
@@ -20,6 +20,7 @@ const VERBS: [&str; 17] = [
     "verify",
     "copy",
     "export",
+    "import",
     "completion",
     "version",
 ];

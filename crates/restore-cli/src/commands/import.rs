@@ -1,0 +1,275 @@
+//! `import`: a new archive out of a Velero backup, or of our own export.
+//!
+//! Does not: add to an archive that exists.
+
+use std::{
+    fs::{self, File},
+    io::{Read as _, Write as _},
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+use serde_json::{Value, json};
+use vmrewind_archive::{ArchiveError, ArchiveUrl, NewArchive, Store};
+use vmrewind_model::{ProofState, Timestamp};
+
+use crate::{
+    at,
+    context::Ctx,
+    error::{CliError, Kind},
+    output::{Format, choose, envelope, style, to_json, to_yaml},
+    portable::{
+        incoming::{self, Incoming, Origin, bad},
+        intake::{self, Facts, Intake},
+        record::{self, Made},
+        unpack::{LIMITS, Members},
+        velero,
+    },
+    record::micros,
+};
+
+/// Make a new archive out of a Velero backup or an export
+///
+/// FILE is the tarball of a Velero backup, or what export --format tar wrote; its content tells which. The archive that --archive
+/// names is made, and must not exist. It holds one instant: each object once, as it was then. Proven is that instant alone, and of a
+/// Velero backup only what its velero-backup.json shows to be complete: reading it at another instant, or a type that may be
+/// incomplete, is uncertain (exit code 6) unless --allow-gaps is given.
+///
+/// The file is read and checked in full before anything is made. Objects that an archive cannot hold become gaps.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  kubectl vmrewind import nightly.tar.gz --archive /var/lib/imported\n  kubectl vmrewind import \
+    all.tar.zst --archive s3://bucket/one-instant"
+)]
+pub(crate) struct ImportArgs {
+    /// The tarball: .tar, .tar.gz or .tar.zst
+    #[arg(value_name = "FILE")]
+    filename: PathBuf,
+    /// What describes a Velero backup; otherwise the velero-backup.json beside FILE, if it is that of FILE
+    #[arg(long, value_name = "FILE")]
+    backup_json: Option<PathBuf>,
+    /// The instant for which a Velero backup counts, instead of its end
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    time: Option<Timestamp>,
+    /// The uid of the cluster's namespace kube-system, if FILE does not tell it
+    #[arg(long, value_name = "UID")]
+    cluster: Option<String>,
+    /// Take a Velero backup for complete: every object of every type that it could hold
+    #[arg(long)]
+    complete: bool,
+    /// Form of the answer: table, json, yaml
+    #[arg(short, long, value_name = "FORMAT", default_value = "table", value_parser = choose(&["table", "json", "yaml"]))]
+    output: Format,
+}
+
+fn time(text: &str) -> Result<Timestamp, String> {
+    match text.parse::<at::Instant>()? {
+        at::Instant::Time(time) => Ok(time),
+        _ => Err("expected a time with a zone, for example 2026-09-03T14:03:07Z".to_owned()),
+    }
+}
+
+/// Most bytes of a description of a backup.
+const DESCRIPTION: u64 = 4 << 20;
+
+/// Makes the archive.
+pub(crate) async fn run(ctx: &mut Ctx, args: ImportArgs) -> Result<u8, CliError> {
+    let place = Place::of(&ctx.url()?)?;
+    if args.cluster.as_deref().is_some_and(str::is_empty) {
+        return Err(CliError::usage("--cluster is empty."));
+    }
+    let incoming = incoming::read(&args.filename, LIMITS)?;
+    if incoming.objects.is_empty() {
+        return Err(bad("there is no object in it"));
+    }
+    let facts = Facts {
+        backup: description(ctx, &args, &incoming)?,
+        time: args.time,
+        cluster: args.cluster.clone(),
+        complete: args.complete,
+    };
+    let intake = intake::plan(&incoming, &facts)?;
+    let new = NewArchive {
+        archive: uuid::Builder::from_random_bytes((ctx.entropy)()?).into_uuid(),
+        cluster: intake.cluster.clone(),
+        created: ctx.now,
+        software: format!("kubectl-vmrewind {} (import)", env!("CARGO_PKG_VERSION")),
+    };
+    let nonce = (ctx.entropy)()?;
+    let members = Members::open(&args.filename, LIMITS)?;
+    let made = {
+        let bar = ctx.bar("recording objects");
+        let now = || (ctx.clock)();
+        let store = place.open()?;
+        let made = Box::pin(record::record(&store, new, nonce, (&incoming, &intake), members, &now, &bar)).await;
+        place.settle(made)?
+    };
+    let place = ctx.url()?.to_string();
+    match args.output {
+        Format::Json => write!(ctx.out, "{}", to_json(&answer(&place, &incoming, &intake, &made))?)?,
+        Format::Yaml => write!(ctx.out, "{}", to_yaml(&answer(&place, &incoming, &intake, &made))?)?,
+        _ => print(ctx, &place, &incoming, &intake, &made)?,
+    }
+    ctx.out.flush()?;
+    warn(ctx, &incoming, &intake)?;
+    Ok(0)
+}
+
+/// Reads what describes a Velero backup: the file that is named, or the one beside the tarball if it is about that.
+fn description(ctx: &mut Ctx, args: &ImportArgs, incoming: &Incoming) -> Result<Option<Value>, CliError> {
+    let beside = args.filename.with_file_name(velero::BACKUP);
+    let path = match (&args.backup_json, &incoming.origin) {
+        (Some(path), _) => path.as_path(),
+        (None, Origin::Velero) if beside.exists() => beside.as_path(),
+        (None, _) => return Ok(None),
+    };
+    let cannot = |error: std::io::Error| CliError::usage(format!("cannot read {}: {error}.", path.display()));
+    let mut bytes = Vec::new();
+    File::open(path).map_err(cannot)?.take(DESCRIPTION + 1).read_to_end(&mut bytes).map_err(cannot)?;
+    let backup = serde_json::from_slice::<Value>(&bytes).ok().filter(|value| value["kind"] == "Backup");
+    let backup = backup.filter(|_| bytes.len() as u64 <= DESCRIPTION);
+    let Some(backup) = backup else {
+        return Err(bad(format!("{} does not describe a Velero backup", path.display())));
+    };
+    let name = backup["metadata"]["name"].as_str().unwrap_or_default();
+    let about =
+        args.filename.file_name().and_then(|file| file.to_str()).is_some_and(|file| file == format!("{name}.tar.gz"));
+    if args.backup_json.is_none() && !about {
+        ctx.talk.warn(&format!(
+            "{} describes the backup {name:?}, not this file, and was not used; --backup-json uses it all the same.",
+            path.display()
+        ))?;
+        return Ok(None);
+    }
+    Ok(Some(backup))
+}
+
+/// Where the archive is made: a directory appears when all of it is there.
+enum Place {
+    Service(ArchiveUrl),
+    Directory { path: PathBuf, fresh: PathBuf },
+}
+
+impl Place {
+    /// Refuses a place where something is.
+    fn of(url: &ArchiveUrl) -> Result<Self, CliError> {
+        let text = url.to_string();
+        if text.contains("://") {
+            return Ok(Self::Service(url.clone()));
+        }
+        let path = PathBuf::from(text);
+        if path.join("archive.json").exists() {
+            return Err(CliError::new(Kind::Conflict, format!("{} is an archive already.", path.display()))
+                .hint("choose an empty place: import makes a new archive."));
+        }
+        if fs::symlink_metadata(&path).is_ok() && !fs::read_dir(&path).is_ok_and(|mut entries| entries.next().is_none())
+        {
+            return Err(CliError::usage(format!("{} is neither empty nor missing.", path.display()))
+                .hint("choose an empty place: import makes a new archive."));
+        }
+        let name = path.file_name().and_then(|name| name.to_str());
+        let name = name.ok_or_else(|| CliError::usage(format!("{} cannot be made.", path.display())))?;
+        let fresh = path.with_file_name(format!(".{name}.importing-{}", std::process::id()));
+        Ok(Self::Directory { path, fresh })
+    }
+
+    fn open(&self) -> Result<Store, CliError> {
+        match self {
+            Self::Service(url) => Ok(Store::open(url)?),
+            Self::Directory { fresh, .. } => {
+                let url = fresh.display().to_string().parse::<ArchiveUrl>().map_err(ArchiveError::from)?;
+                Ok(Store::open_or_make(&url)?)
+            }
+        }
+    }
+
+    /// Gives the directory its name, or takes away what was not finished.
+    fn settle(&self, made: Result<Made, CliError>) -> Result<Made, CliError> {
+        let Self::Directory { path, fresh } = self else {
+            return made.map_err(|error| {
+                let hint = "if an archive.json is there now, the import was not finished: that archive proves nothing; delete it, and import \
+                            again.";
+                let known = error.hint.as_ref().map_or_else(String::new, |known| format!("{known} "));
+                error.hint(format!("{known}{hint}"))
+            });
+        };
+        let named = made.and_then(|made| named(fresh, path).map(|()| made));
+        if named.is_err() && fresh.exists() {
+            fs::remove_dir_all(fresh)?;
+        }
+        named
+    }
+}
+
+fn named(fresh: &Path, path: &Path) -> Result<(), CliError> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    fs::rename(fresh, path)
+        .and_then(|()| File::open(parent)?.sync_all())
+        .map_err(|error| CliError::new(Kind::Unavailable, format!("cannot give {} its name: {error}.", path.display())))
+}
+
+/// Says what must not be missed.
+fn warn(ctx: &mut Ctx, incoming: &Incoming, intake: &Intake) -> Result<(), CliError> {
+    for broken in &incoming.broken {
+        ctx.talk.warn(&format!("{} cannot be recorded and is a gap: {}.", broken.key, broken.reason))?;
+    }
+    if let Some(why) = &intake.unproven {
+        ctx.talk.warn(&format!("not everything is proven: {why}. Answers that touch it need --allow-gaps."))?;
+    }
+    if incoming.other_versions > 0 {
+        let count = incoming.other_versions;
+        ctx.talk
+            .note(&format!("{count} file(s) hold an object again in another API version, and were passed over."))?;
+    }
+    if incoming.foreign_count > 0 {
+        let (names, count) = (incoming.foreign.join(", "), incoming.foreign_count);
+        ctx.talk.warn(&format!("{count} file(s) are no objects, and were passed over: {names}"))?;
+    }
+    Ok(())
+}
+
+fn origin(incoming: &Incoming) -> &'static str {
+    match incoming.origin {
+        Origin::Export(_) => "export",
+        Origin::Velero => "velero",
+    }
+}
+
+fn proven(intake: &Intake) -> usize {
+    intake.resources.iter().filter(|entry| entry.state == ProofState::Live).count()
+}
+
+fn print(ctx: &mut Ctx, place: &str, incoming: &Incoming, intake: &Intake, made: &Made) -> Result<(), CliError> {
+    let bold = style::HEADING;
+    let types = format!("{} of {} types are proven, at that instant alone", proven(intake), intake.resources.len());
+    let rows = [
+        ("Archive", made.identity.archive.to_string()),
+        ("Place", place.to_owned()),
+        ("Cluster", format!("{} ({})", intake.cluster, intake.cluster_from)),
+        ("Instant", format!("{} ({})", intake.t, intake.t_from)),
+        ("Holds", format!("{} object(s) in {} segments", incoming.objects.len(), made.head.segment)),
+        ("Proven", types),
+    ];
+    for (name, value) in rows {
+        writeln!(ctx.out, "{bold}{:<9}{bold:#} {value}", format!("{name}:"))?;
+    }
+    Ok(())
+}
+
+fn answer(place: &str, incoming: &Incoming, intake: &Intake, made: &Made) -> Value {
+    let gaps: Vec<Value> = incoming
+        .broken
+        .iter()
+        .map(|broken| json!({"object": broken.key.to_string(), "reason": broken.reason}))
+        .collect();
+    envelope(
+        "ArchiveImport",
+        json!({
+            "archive": made.identity.archive.to_string(), "place": place, "from": origin(incoming),
+            "cluster": intake.cluster, "clusterFrom": intake.cluster_from, "t": micros(intake.t), "tFrom": intake.t_from,
+            "objects": incoming.objects.len(), "records": made.head.seq, "segments": made.head.segment,
+            "types": intake.resources.len(), "proven": proven(intake), "unproven": intake.unproven, "gaps": gaps,
+            "otherVersions": incoming.other_versions, "foreign": incoming.foreign, "foreignCount": incoming.foreign_count,
+        }),
+    )
+}
