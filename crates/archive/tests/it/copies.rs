@@ -5,9 +5,12 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _};
 use object_store::{ObjectStore, ObjectStoreExt as _, path::Path};
-use vmrewind_archive::{ArchiveError, Code, Copied, CopyOptions, Cpu, ErrorKind, Silent, Store, copy};
+use vmrewind_archive::{ArchiveError, Code, Copied, CopyOptions, Cpu, ErrorKind, Silent, Store, StoreKind, copy};
 use vmrewind_model::Seq;
-use vmrewind_testkit::store::{Call, Fault, FaultyStore, How};
+use vmrewind_testkit::{
+    s3::S3Server,
+    store::{Call, Fault, FaultyStore, How},
+};
 
 use crate::world::{self, Clock, commit, lived, make, own, read_all, records};
 
@@ -256,4 +259,19 @@ async fn what_a_copy_cannot_take_along_is_refused_or_named() {
     let (_, target) = world::faulty();
     let done = usual(&source, &target).await.expect("copied");
     assert_eq!((done.foreign, done.foreign_count), (vec!["notes.txt".to_owned()], 1));
+}
+
+#[tokio::test]
+async fn a_copy_in_a_real_service_is_the_archive_and_can_be_copied_back() {
+    let clock = Clock::default();
+    let (from, source, mut writer) = lived(&clock).await;
+    let server = S3Server::start().await.expect("started");
+    let bucket = Store::from_parts(world::in_bucket(&server, "mirror"), StoreKind::Remote);
+    assert_eq!(usual(&source, &bucket).await.expect("copied").copied.segments, 3);
+    commit(&mut writer, 4, &clock).await.expect("committed");
+    let again = mirror(&source, &bucket, QUICK).await.expect("copied");
+    assert_eq!((again.there.segments, again.copied.segments), (1, 1));
+    let (to, back) = world::faulty();
+    assert_eq!(usual(&bucket, &back).await.expect("copied").copied.segments, 4);
+    assert_eq!(objects(&to).await, objects(&from).await);
 }

@@ -3,7 +3,7 @@
 //! Does not: record, or keep contents; they are read a second time.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     path::Path,
 };
 
@@ -120,10 +120,11 @@ struct Candidate {
 pub(crate) fn read(path: &Path, limits: Limits) -> Result<Incoming, CliError> {
     let mut members = Members::open(path, limits)?;
     let mut all: BTreeMap<(String, String, String), Vec<Candidate>> = BTreeMap::new();
-    let (mut paths, mut foreign, mut foreign_count) = (BTreeSet::new(), Vec::new(), 0);
+    // Digests, because whoever made the file chooses the names.
+    let (mut paths, mut foreign, mut foreign_count) = (HashSet::new(), Vec::new(), 0);
     let (mut described, mut version, mut own, mut newest) = (None, None, false, 0);
     while let Some(Member { path, mtime, content }) = members.next()? {
-        if !paths.insert(path.clone()) {
+        if !paths.insert(Digest::of(path.as_bytes()).0) {
             return Err(bad(format!("{path} is there twice")));
         }
         match place::of(&path) {

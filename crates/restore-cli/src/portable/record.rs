@@ -179,3 +179,6 @@ impl Log<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

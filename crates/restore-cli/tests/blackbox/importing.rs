@@ -257,7 +257,8 @@ fn files_that_lie_make_nothing() {
     let told = world();
     let good = text(&vm("db-1"));
     let other = text(&vm("other"));
-    let cases: Vec<(&str, Vec<(&str, &[u8])>)> = vec![
+    type Files<'a> = Vec<(&'a str, &'a [u8])>;
+    let cases: Vec<(&str, Files<'_>)> = vec![
         ("holds another object", vec![VERSION, (VM, &other)]),
         ("is not JSON", vec![VERSION, (VM, b"{\"a\":")]),
         ("lacks apiVersion, kind or a name", vec![VERSION, (VM, b"[]")]),
