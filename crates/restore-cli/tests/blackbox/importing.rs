@@ -350,3 +350,21 @@ fn a_machine_that_was_handed_over_as_a_file_is_restored_from_it() {
     assert_eq!(restored.code, 0, "{}", restored.all());
     assert!(site.machine().is_some() && site.get("", "Secret", "app-key").is_some());
 }
+
+#[test]
+fn an_import_of_everything_is_planned_from_without_any_allowance() {
+    let site = Site::start();
+    let told = story().write_for(&site.uid);
+    for (format, file) in [("tar", "all.tar.zst"), ("velero", "monday")] {
+        let file = told.file(file);
+        let words = format!("export -A --at seq:5 --format {format} --show-secrets -f {file}");
+        ran(&told, &words, 0);
+        let place = told.file(format);
+        let source = if format == "tar" { file } else { format!("{file}/monday.tar.gz") };
+        let flags = if format == "tar" { "" } else { " --complete" };
+        ran(&told, &format!("import {source} --archive {place} --cluster {}{flags}", site.uid), 0);
+        let plan = site.run(&told, &format!("plan vm/app -n prod --archive {place}"));
+        assert_eq!(plan.code, 0, "{format}: {}", plan.all());
+        assert!(plan.stdout.contains("create   VirtualMachine.kubevirt.io/prod/app"), "{format}: {}", plan.stdout);
+    }
+}

@@ -137,3 +137,27 @@ fn a_bomb_is_stopped_and_memory_follows_what_is_there() {
     assert!(members(huge.as_bytes().to_vec()).is_err());
     refused(one(b"long", EntryType::GNULongName, 100 * 1024, &large), "are said of one member");
 }
+
+#[test]
+fn no_changed_bit_makes_it_fall_over_and_none_in_a_gzip_goes_unnoticed() {
+    let plain = ended(
+        [file("a/b.json", b"{\"x\":1}"), one(b"p", EntryType::XHeader, 10, b"10 path=y\n"), file("c", b"z")].concat(),
+    );
+    for bit in 0..plain.len() * 8 {
+        let mut changed = plain.clone();
+        changed[bit / 8] ^= 1 << (bit % 8);
+        let all = members(changed).unwrap_or_default();
+        assert!(all.iter().all(|member| !member.path.starts_with('/') && !member.path.contains("..")), "bit {bit}");
+    }
+    let zipped = gzip(&plain);
+    let told =
+        |members: Vec<Member>| -> Vec<_> { members.into_iter().map(|member| (member.path, member.content)).collect() };
+    let good = told(members(zipped.clone()).expect("good"));
+    for bit in 0..zipped.len() * 8 {
+        let mut changed = zipped.clone();
+        changed[bit / 8] ^= 1 << (bit % 8);
+        if let Ok(all) = members(changed) {
+            assert_eq!(told(all), good, "bit {bit}"); // the time in the header, say
+        }
+    }
+}
