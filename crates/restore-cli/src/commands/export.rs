@@ -133,7 +133,7 @@ pub(crate) async fn run(ctx: &mut Ctx, args: ExportArgs) -> Result<u8, CliError>
         return Err(CliError::usage(format!("there is nothing to export at {}.", moment.label()))
             .hint("get lists what there is; -A covers all namespaces."));
     }
-    write(ctx, &archive, &export, &args, &place)?;
+    write(&archive, &export, &args, &place)?;
     for left in &export.left_out {
         ctx.talk.note(&format!("Left out: {}: {}", ObjectKey::from(&left.key), left.reason))?;
     }
@@ -278,13 +278,7 @@ fn narrow(ctx: &Ctx, export: &mut Export<'_>, args: &ExportArgs) -> Result<(), C
     .hint(hint))
 }
 
-fn write(
-    ctx: &mut Ctx,
-    archive: &Archive,
-    export: &Export<'_>,
-    args: &ExportArgs,
-    place: &Place<'_>,
-) -> Result<(), CliError> {
+fn write(archive: &Archive, export: &Export<'_>, args: &ExportArgs, place: &Place<'_>) -> Result<(), CliError> {
     let content = |out: &mut dyn Write, packing: Packing| match args.format {
         Form::Yaml => manifests::write(out, export, archive.store(), args.raw),
         Form::Tar => tarball(out, export, packing),
@@ -292,8 +286,10 @@ fn write(
     };
     match place {
         Place::Stdout(packing) => {
-            content(&mut ctx.out, *packing)?;
-            Ok(ctx.out.flush()?)
+            // Not through the stream of answers: that takes bytes away which look like colours, and hides errors.
+            let mut out = io::BufWriter::new(io::stdout().lock());
+            content(&mut out, *packing)?;
+            Ok(out.flush()?)
         }
         Place::File(path, packing) => deliver::file(path, args.overwrite, |out| content(out, *packing)),
         Place::Backup(path, name) => {

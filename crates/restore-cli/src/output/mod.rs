@@ -16,7 +16,7 @@ pub(crate) use pretty::{to_json, to_line};
 pub(crate) use size::size;
 pub(crate) use stream::{Lost, Out, Patient, Talk, style};
 pub(crate) use table::Table;
-pub(crate) use yaml::to_yaml;
+pub(crate) use yaml::{breaks, to_yaml};
 
 use serde_json::{Map, Value};
 

@@ -10,7 +10,11 @@ use vmrewind_graph::{Verdict, mutate, sanitise, verdict, wave};
 use vmrewind_model::{ObjectKey, RawObject};
 
 use super::gather::{Export, Item};
-use crate::{context::unreadable, error::CliError, output::to_yaml};
+use crate::{
+    context::unreadable,
+    error::CliError,
+    output::{breaks, to_yaml},
+};
 
 /// Groups of volume snapshots.
 const SNAPSHOTS: [&str; 2] = ["snapshot.storage.k8s.io", "groupsnapshot.storage.k8s.io"];
@@ -107,8 +111,26 @@ fn heading(export: &Export<'_>, store: &Store, raw: bool) -> Vec<String> {
 }
 
 fn comment(out: &mut dyn Write, lines: &[String]) -> Result<(), CliError> {
-    for line in lines.iter().flat_map(|line| line.lines()) {
-        writeln!(out, "# {}", line.replace(|c: char| c.is_control(), " "))?;
+    for line in lines {
+        writeln!(out, "# {}", line.replace(breaks, " "))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_text_ends_a_comment() {
+        // Line breaks of YAML 1.1, and what no terminal should be sent.
+        for c in [
+            '\n', '\r', '\u{85}', '\u{2028}', '\u{2029}', '\u{feff}', '\u{202e}', '\u{2066}', '\u{1b}', '\0',
+            '\u{fffe}',
+        ] {
+            let mut out = Vec::new();
+            comment(&mut out, &[format!("x{c}---{c}kind: Evil")]).expect("written");
+            assert_eq!(String::from_utf8_lossy(&out), "# x --- kind: Evil\n", "{c:?}");
+        }
+    }
 }

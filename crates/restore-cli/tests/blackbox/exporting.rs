@@ -143,6 +143,37 @@ fn our_tarball_holds_the_exact_bytes_and_the_same_question_gives_the_same_file()
 }
 
 #[test]
+fn standard_output_gets_the_very_bytes_of_the_file() {
+    let told = morning().write();
+    for (format, name) in [("tar", "one.tar.zst"), ("velero", "one.tar.gz"), ("yaml", "one.yaml")] {
+        let path = told.file(name);
+        let words = format!("export -A --format {format} --show-secrets");
+        ran(&told, &format!("{words} -f {path}"), 0);
+        let mut command = told.command();
+        let output = command.args(words.split(' ')).output().expect("it runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(output.stdout, fs::read(&path).expect("written"), "{format}");
+        let full = fs::File::options().write(true).open("/dev/full").expect("a full device");
+        let mut command = told.command();
+        let output = command.args(words.split(' ')).stdout(full).output().expect("it runs");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(8) && !said.contains("written to standard output"), "{format}: {said}");
+    }
+}
+
+#[test]
+fn the_name_of_a_claim_adds_no_document() {
+    let evil = "x\u{2028}---\u{2028}kind: Evil\u{2029}\u{85}---";
+    let machine = vm("evil")
+        .set("spec.template.spec.volumes", json!([{"name": "v", "persistentVolumeClaim": {"claimName": evil}}]));
+    let told = Story::new().wait(5).added(&machine).commit().wait(60).write();
+    let ran = ran(&told, "export vm/evil -n prod --format yaml --allow-gaps", 0);
+    assert!(ran.stdout.contains("kind: Evil"), "{}", ran.stdout);
+    assert!(!ran.stdout.contains(['\u{2028}', '\u{2029}', '\u{85}']), "{:?}", ran.stdout);
+    assert_eq!(ran.stdout.lines().filter(|line| line.starts_with("---")).count(), 1, "{}", ran.stdout);
+}
+
+#[test]
 fn a_velero_backup_has_the_layout_that_velero_reads() {
     let told = morning().write();
     let path = told.file("monday");
