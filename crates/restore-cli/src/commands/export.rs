@@ -134,8 +134,11 @@ pub(crate) async fn run(ctx: &mut Ctx, args: ExportArgs) -> Result<u8, CliError>
             .hint("get lists what there is; -A covers all namespaces."));
     }
     write(&archive, &export, &args, &place)?;
-    for left in &export.left_out {
-        ctx.talk.note(&format!("Left out: {}: {}", ObjectKey::from(&left.key), left.reason))?;
+    for (_, sentence) in export.why_left_out() {
+        ctx.talk.note(&format!("Left out: {sentence}"))?;
+    }
+    for (_, sentence) in export.not_here() {
+        ctx.talk.note(&format!("Named, and not here: {sentence}"))?;
     }
     let (count, what) = (export.items.len(), moment.label());
     let place = match &place {
@@ -324,6 +327,8 @@ fn tarball(out: &mut dyn Write, export: &Export<'_>, packing: Packing) -> Result
 fn backup(out: &mut dyn Write, export: &Export<'_>, packing: Packing) -> Result<(), CliError> {
     let mut pack = Pack::new(out, packing, velero::MODE, export.t)?;
     pack.add(velero::VERSION_FILE, format!("{}\n", velero::FORMAT_VERSION).as_bytes())?;
+    let described = export.manifest(|item| velero::paths(item).map(|[plain, _]| plain))?;
+    pack.add(velero::DESCRIBED, crate::output::to_json(&described)?.as_bytes())?;
     for item in &export.items {
         for path in velero::paths(item)? {
             pack.add(&path, item.object.bytes())?;

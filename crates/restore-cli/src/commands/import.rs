@@ -3,6 +3,7 @@
 //! Does not: add to an archive that exists.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs::{self, File},
     io::{Read as _, Write as _},
     path::{Path, PathBuf},
@@ -20,7 +21,8 @@ use crate::{
     output::{Format, choose, envelope, style, to_json, to_yaml},
     portable::{
         incoming::{self, Incoming, Origin, bad},
-        intake::{self, Facts, Intake},
+        intake::{self, Facts, Intake, Listed},
+        limits,
         record::{self, Made},
         unpack::{LIMITS, Members},
         velero,
@@ -31,8 +33,8 @@ use crate::{
 /// Make a new archive out of a Velero backup or an export
 ///
 /// FILE is the tarball of a Velero backup, or what export --format tar wrote; its content tells which. The archive that --archive
-/// names is made, and must not exist. It holds one instant: each object once, as it was then. Proven is that instant alone, and of a
-/// Velero backup only what its velero-backup.json shows to be complete: reading it at another instant, or a type that may be
+/// names is made, and must not exist. It holds one instant: each object once, as it was then. Proven is that instant alone, as far
+/// as an export says so, and of a Velero backup nothing without --complete: reading it at another instant, or a type that may be
 /// incomplete, is uncertain (exit code 6) unless --allow-gaps is given.
 ///
 /// The file is read and checked in full before anything is made. Objects that an archive cannot hold become gaps.
@@ -54,7 +56,7 @@ pub(crate) struct ImportArgs {
     /// The uid of the cluster's namespace kube-system, if FILE does not tell it
     #[arg(long, value_name = "UID")]
     cluster: Option<String>,
-    /// Take a Velero backup for complete: every object of every type that it could hold
+    /// Take a Velero backup for complete: every object of the types that its velero-backup.json includes, if the numbers agree
     #[arg(long)]
     complete: bool,
     /// Form of the answer: table, json, yaml
@@ -71,23 +73,27 @@ fn time(text: &str) -> Result<Timestamp, String> {
 
 /// Most bytes of a description of a backup.
 const DESCRIPTION: u64 = 4 << 20;
+/// Most bytes of a list of resources, unpacked.
+const LISTED: u64 = 256 << 20;
 
 /// Makes the archive.
 pub(crate) async fn run(ctx: &mut Ctx, args: ImportArgs) -> Result<u8, CliError> {
     let place = Place::of(&ctx.url()?)?;
-    if args.cluster.as_deref().is_some_and(str::is_empty) {
-        return Err(CliError::usage("--cluster is empty."));
+    if args.cluster.as_deref().is_some_and(|cluster| cluster.is_empty() || cluster.len() > limits::CLUSTER) {
+        return Err(CliError::usage("--cluster is empty, or too long."));
     }
     let incoming = incoming::read(&args.filename, LIMITS)?;
     if incoming.objects.is_empty() {
         return Err(bad("there is no object in it"));
     }
-    let facts = Facts {
-        backup: description(ctx, &args, &incoming)?,
-        time: args.time,
-        cluster: args.cluster.clone(),
-        complete: args.complete,
-    };
+    let described = description(ctx, &args, &incoming)?;
+    let (backup, listed) = described.map_or((None, None), |(backup, listed)| (Some(backup), listed));
+    if let Some(count) =
+        backup.as_ref().and_then(|backup| backup["status"]["warnings"].as_u64()).filter(|count| *count > 0)
+    {
+        ctx.talk.warn(&format!("velero-backup.json tells of {count} warning(s); see the backup's results."))?;
+    }
+    let facts = Facts { backup, listed, time: args.time, cluster: args.cluster.clone(), complete: args.complete };
     let intake = intake::plan(&incoming, &facts)?;
     let new = NewArchive {
         archive: uuid::Builder::from_random_bytes((ctx.entropy)()?).into_uuid(),
@@ -116,7 +122,11 @@ pub(crate) async fn run(ctx: &mut Ctx, args: ImportArgs) -> Result<u8, CliError>
 }
 
 /// Reads what describes a Velero backup: the file that is named, or the one beside the tarball if it is about that.
-fn description(ctx: &mut Ctx, args: &ImportArgs, incoming: &Incoming) -> Result<Option<Value>, CliError> {
+fn description(
+    ctx: &mut Ctx,
+    args: &ImportArgs,
+    incoming: &Incoming,
+) -> Result<Option<(Value, Option<Listed>)>, CliError> {
     let beside = args.filename.with_file_name(velero::BACKUP);
     let path = match (&args.backup_json, &incoming.origin) {
         (Some(path), _) => path.as_path(),
@@ -131,7 +141,7 @@ fn description(ctx: &mut Ctx, args: &ImportArgs, incoming: &Incoming) -> Result<
     let Some(backup) = backup else {
         return Err(bad(format!("{} does not describe a Velero backup", path.display())));
     };
-    let name = backup["metadata"]["name"].as_str().unwrap_or_default();
+    let name = backup["metadata"]["name"].as_str().unwrap_or_default().to_owned();
     let about =
         args.filename.file_name().and_then(|file| file.to_str()).is_some_and(|file| file == format!("{name}.tar.gz"));
     if args.backup_json.is_none() && !about {
@@ -141,7 +151,31 @@ fn description(ctx: &mut Ctx, args: &ImportArgs, incoming: &Incoming) -> Result<
         ))?;
         return Ok(None);
     }
-    Ok(Some(backup))
+    let plain = !name.is_empty() && !name.contains(['/', '\\']);
+    let list = plain.then(|| path.with_file_name(format!("{name}-{}.gz", velero::LIST)));
+    let listed = list.filter(|list| list.exists()).map(|list| listed(&list)).transpose()?;
+    Ok(Some((backup, listed)))
+}
+
+/// Reads a backup's list of resources.
+fn listed(path: &Path) -> Result<Listed, CliError> {
+    let broken = |why: &dyn std::fmt::Display| bad(format!("{} is no list of resources: {why}", path.display()));
+    let file =
+        File::open(path).map_err(|error| CliError::usage(format!("cannot read {}: {error}.", path.display())))?;
+    let mut text = Vec::new();
+    let mut reader = flate2::read::MultiGzDecoder::new(file).take(LISTED + 1);
+    reader.read_to_end(&mut text).map_err(|error| broken(&error))?;
+    if text.len() as u64 > LISTED {
+        return Err(broken(&"it is too large"));
+    }
+    let list: BTreeMap<String, BTreeSet<String>> = serde_json::from_slice(&text).map_err(|error| broken(&error))?;
+    let mut listed = Listed::new();
+    for (type_, names) in list {
+        let (version, kind) = type_.rsplit_once('/').ok_or_else(|| broken(&"a type has no version"))?;
+        let group = version.split_once('/').map_or("", |(group, _)| group);
+        listed.entry((group.to_owned(), kind.to_owned())).or_default().extend(names);
+    }
+    Ok(listed)
 }
 
 /// Where the archive is made: a directory appears when all of it is there.

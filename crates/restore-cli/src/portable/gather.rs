@@ -15,7 +15,7 @@ use crate::{
     moment::Moment,
     names::Types,
     objects::present,
-    output::API_VERSION,
+    output::{API_VERSION, breaks},
 };
 
 /// Which objects are to be exported.
@@ -193,6 +193,31 @@ fn resources(
 }
 
 impl Export<'_> {
+    /// Says of what is named and not here what is known of it, each in one line.
+    pub(crate) fn not_here(&self) -> Vec<(ObjectKey, String)> {
+        let said = |missing: &Missing| {
+            let word = match missing.presence {
+                manifest::Presence::Absent => "known not to exist",
+                manifest::Presence::Withheld => "its content is not recorded",
+                manifest::Presence::Unknown => "not known",
+            };
+            let key = ObjectKey::from(&missing.key);
+            let sentence = format!("{key}: {word}").replace(breaks, " ");
+            (key, sentence)
+        };
+        self.missing.iter().map(said).collect()
+    }
+
+    /// Says of what was left out why, each in one line.
+    pub(crate) fn why_left_out(&self) -> Vec<(ObjectKey, String)> {
+        let said = |left: &LeftOut| {
+            let key = ObjectKey::from(&left.key);
+            let sentence = format!("{key}: {}", left.reason).replace(breaks, " ");
+            (key, sentence)
+        };
+        self.left_out.iter().map(said).collect()
+    }
+
     /// Leaves objects out for which `test` gives a reason.
     pub(crate) fn leave_out(&mut self, test: impl Fn(&Item<'_>) -> Option<String>) {
         let left_out = &mut self.left_out;

@@ -38,8 +38,8 @@ pub(crate) struct Incoming {
     pub(crate) broken: Vec<Broken>,
     /// Every type of which there is an object, by `plural.group`.
     pub(crate) types: BTreeMap<String, Type>,
-    /// The stored version of each type that a definition in it defines, by `plural.group`.
-    pub(crate) defined: BTreeMap<String, String>,
+    /// Whether a Velero backup was exported from an archive, as a file in it tells.
+    pub(crate) exported: bool,
     /// The newest time of a file, in seconds since 1970; 0 if none is told.
     pub(crate) newest: u64,
     /// Files that are no objects, the first few of them, and how many there are.
@@ -100,9 +100,25 @@ pub(crate) fn bad(what: impl std::fmt::Display) -> CliError {
         .hint("nothing was made of it. If it was cut off or changed on its way, fetch it again.")
 }
 
+/// Checks that a key can be recorded.
+///
+/// # Errors
+/// If its names are longer than Kubernetes allows, or its name or kind is empty.
+pub(crate) fn check_key(key: &ObjectKey, uid: &str) -> Result<(), CliError> {
+    let parts = [key.namespace.as_str(), &key.name, &key.group, &key.kind, uid];
+    if parts.iter().map(|part| part.len()).sum::<usize>() > KEY {
+        let start: String = key.name.chars().take(40).collect();
+        return Err(bad(format!("the names of an object are longer than Kubernetes allows: {start:?}…")));
+    }
+    if key.name.is_empty() || key.kind.is_empty() {
+        return Err(bad(format!("an object lacks its name or its kind: {key}")));
+    }
+    Ok(())
+}
+
 /// What one member says.
 enum Said {
-    Good { found: Box<Found>, type_: Type, defines: Option<(String, String)> },
+    Good { found: Box<Found>, type_: Type },
     Broken(String),
 }
 
@@ -122,13 +138,14 @@ pub(crate) fn read(path: &Path, limits: Limits) -> Result<Incoming, CliError> {
     let mut all: BTreeMap<(String, String, String), Vec<Candidate>> = BTreeMap::new();
     // Digests, because whoever made the file chooses the names.
     let (mut paths, mut foreign, mut foreign_count) = (HashSet::new(), Vec::new(), 0);
-    let (mut described, mut version, mut own, mut newest) = (None, None, false, 0);
+    let (mut described, mut version, mut own, mut exported, mut newest) = (None, None, false, false, 0);
     while let Some(Member { path, mtime, content }) = members.next()? {
         if !paths.insert(Digest::of(path.as_bytes()).0) {
             return Err(bad(format!("{path} is there twice")));
         }
         match place::of(&path) {
             Place::Manifest => described = Some(content.ok_or_else(|| bad("its manifest is too large"))?),
+            Place::Exported => exported = true,
             Place::Version => version = Some(content.unwrap_or_default()),
             Place::Foreign => {
                 foreign_count += 1;
@@ -152,7 +169,7 @@ pub(crate) fn read(path: &Path, limits: Limits) -> Result<Incoming, CliError> {
         objects: BTreeMap::new(),
         broken: Vec::new(),
         types: BTreeMap::new(),
-        defined: BTreeMap::new(),
+        exported,
         newest,
         foreign,
         foreign_count,
@@ -215,7 +232,10 @@ fn inspect(object: &Object<'_>, path: &str, content: Option<Vec<u8>>) -> Result<
     if object.own && *raw.bytes() != content {
         return Err(bad(format!("{path} is not as it was exported")));
     }
-    let Ok(value) = raw.value() else { return Ok(Said::Broken("it is nested too deep".to_owned())) };
+    let value = match raw.value() {
+        Ok(value) => value,
+        Err(error) => return Ok(Said::Broken(format!("it cannot be read: {error}"))),
+    };
     let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str);
     let (Some(api_version), Some(kind), Some(name)) = (text("/apiVersion"), text("/kind"), text("/metadata/name"))
     else {
@@ -237,24 +257,12 @@ fn inspect(object: &Object<'_>, path: &str, content: Option<Vec<u8>>) -> Result<
         Ok(head) => head,
         Err(error) => return Ok(Said::Broken(error.to_string())),
     };
-    if [namespace, name, group, kind, &head.uid].iter().map(|part| part.len()).sum::<usize>() > KEY {
-        return Err(bad(format!("{path}: the names in it are longer than Kubernetes allows")));
-    }
+    check_key(&head.key, &head.uid)?;
     let type_ =
         Type { kind: kind.to_owned(), api_version: api_version.to_owned(), namespaced: !object.namespace.is_empty() };
     let home = vmrewind_graph::home(&value);
     let found = Found { key: head.key, uid: head.uid, rv: head.rv, id: raw.content_id(), home };
-    Ok(Said::Good { found: Box::new(found), type_, defines: defines(&value) })
-}
-
-/// Returns the type that a definition defines, and its stored version.
-fn defines(value: &Value) -> Option<(String, String)> {
-    if value["kind"] != "CustomResourceDefinition" {
-        return None;
-    }
-    let (group, plural) = (value["spec"]["group"].as_str()?, value["spec"]["names"]["plural"].as_str()?);
-    let stored = value["spec"]["versions"].as_array()?.iter().find(|version| version["storage"] == true)?;
-    Some((format!("{plural}.{group}"), format!("{group}/{}", stored["name"].as_str()?)))
+    Ok(Said::Good { found: Box::new(found), type_ })
 }
 
 /// An object that cannot be recorded and does not tell its kind.
@@ -287,8 +295,7 @@ impl Incoming {
             }
         }
         match best.said {
-            Said::Good { found, type_: told, defines } => {
-                self.defined.extend(defines);
+            Said::Good { found, type_: told } => {
                 let known = self.types.entry(type_.to_owned()).or_insert_with(|| told.clone());
                 if (&known.kind, known.namespaced) != (&told.kind, told.namespaced) {
                     return Err(bad(format!(
@@ -339,6 +346,7 @@ impl Incoming {
             if let Some(broken) = self.broken.first() {
                 return Err(bad(format!("{} is not as it was exported: {}", broken.key, broken.reason)));
             }
+            super::limits::check(manifest, &keys.into_iter().cloned().collect())?;
             if held.len() != manifest.objects.len() {
                 return Err(bad("its manifest names a path twice"));
             }

@@ -2,24 +2,29 @@
 //!
 //! Does not: read files, or write the archive.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use vmrewind_model::{Change, Era, ObjectKey, ProofState, RecordKey, ResourceId, ResumeEntry, Timestamp};
 
 use super::{
+    coverage::{self, coverage},
     incoming::{Incoming, Origin, Type, bad},
     manifest::{Manifest, Presence},
-    place::usual_version,
     velero,
 };
 use crate::error::CliError;
+
+/// The objects that a backup's list of resources names: group and kind, and the names in Velero's form.
+pub(crate) type Listed = BTreeMap<(String, String), BTreeSet<String>>;
 
 /// What is known besides the tarball.
 #[derive(Debug, Default)]
 pub(crate) struct Facts {
     /// What describes a Velero backup.
     pub(crate) backup: Option<Value>,
+    /// The list of resources beside it.
+    pub(crate) listed: Option<Listed>,
     /// The instant, if the user says it.
     pub(crate) time: Option<Timestamp>,
     /// The cluster, if the user says it.
@@ -47,17 +52,6 @@ pub(crate) struct Intake {
     pub(crate) absent: Vec<Change>,
     /// Where objects belong.
     pub(crate) homes: BTreeMap<ObjectKey, String>,
-}
-
-/// Which objects a Velero backup holds all of.
-#[derive(Debug, PartialEq, Eq)]
-enum Covers {
-    /// Those of all types, in all namespaces and without one.
-    Everything,
-    /// Those of the types that are there, in these namespaces.
-    Namespaces(Vec<String>),
-    /// It is not known, for this reason.
-    Unknown(String),
 }
 
 /// Works out what the archive will say.
@@ -118,14 +112,18 @@ fn of_export(incoming: &Incoming, manifest: &Manifest, facts: &Facts) -> Result<
 
 fn of_velero(incoming: &Incoming, facts: &Facts) -> Result<Intake, CliError> {
     let (t, t_from) = instant(incoming, facts)?;
-    let covers = match (&facts.backup, facts.complete) {
-        (_, true) => Covers::Everything,
-        (Some(backup), false) => covers(backup),
-        (None, false) => Covers::Unknown("no velero-backup.json says what the backup was to hold".to_owned()),
+    let objects = (incoming.objects.len() + incoming.broken.len()) as u64;
+    let covers = match &facts.backup {
+        _ if incoming.exported => Err(coverage::EXPORTED.to_owned()),
+        // Some backups hold an object again in other API versions, and count each of them.
+        Some(backup) => coverage(backup, facts.complete, &[objects, objects + incoming.other_versions]),
+        None => Err("no velero-backup.json says what the backup was to hold".to_owned()),
     };
     let began = facts.backup.as_ref().and_then(|backup| backup["status"]["startTimestamp"].as_str());
-    let read = began
-        .map_or_else(String::new, |began| format!(" (its objects were read from {began} on, one after the other)"));
+    let began = began.map(|began| began.parse::<Timestamp>().map_err(|error| bad(format!("startTimestamp: {error}"))));
+    let read = began.transpose()?;
+    let read =
+        read.map_or_else(String::new, |began| format!(" (its objects were read from {began} on, one after the other)"));
     let detail = format!("imported from a Velero backup{read}");
     let mut resources = BTreeMap::new();
     let mut add = |type_: &str, told: &Type, scope: &str, proven: bool| {
@@ -133,22 +131,27 @@ fn of_velero(incoming: &Incoming, facts: &Facts) -> Result<Intake, CliError> {
         let id = ResourceId::new(group, plural, scope);
         resources.insert(id.clone(), entry(id, &told.kind, &told.api_version, proven.then_some(t), &detail));
     };
+    let (mut unproven, mut partial) = (Vec::new(), Vec::new());
     for (type_, told) in &incoming.types {
-        match &covers {
-            Covers::Everything => add(type_, told, "", true),
-            Covers::Namespaces(names) if told.namespaced => names.iter().for_each(|name| add(type_, told, name, true)),
-            Covers::Namespaces(_) | Covers::Unknown(_) => add(type_, told, "", false),
+        let covered = covers.as_ref().map_or_else(|_| Vec::new(), |covers| covers.scopes(type_, told.namespaced));
+        let agrees = facts.listed.as_ref().is_none_or(|listed| same(incoming, type_, told, listed));
+        if !agrees && !covered.is_empty() {
+            unproven.push(format!("the backup's list of resources names other {type_}"));
+        }
+        if covered.is_empty() || !agrees {
+            add(type_, told, "", false);
+            partial.extend(covered.is_empty().then_some(type_.as_str()));
+        } else {
+            covered.iter().for_each(|scope| add(type_, told, scope, true));
         }
     }
-    if covers == Covers::Everything {
-        for row in vmrewind_graph::kinds() {
-            let type_ =
-                if row.group.is_empty() { row.plural.to_owned() } else { format!("{}.{}", row.plural, row.group) };
-            let built_in =
-                !row.group.contains('.') || row.group.ends_with(".k8s.io") && !row.group.starts_with("snapshot.");
-            let version = incoming.defined.get(&type_).cloned().or_else(|| built_in.then(|| usual_version(row.group)));
-            if let (false, Some(api_version)) = (incoming.types.contains_key(&type_), version) {
-                add(&type_, &Type { kind: row.kind.to_owned(), api_version, namespaced: row.namespaced }, "", true);
+    match &covers {
+        Err(why) => unproven.push(why.clone()),
+        Ok(covers) => {
+            unproven
+                .extend(covers.namespaces.as_ref().map(|names| format!("the backup is of {} only", names.join(", "))));
+            if !partial.is_empty() {
+                unproven.push(format!("the backup was not to hold all {}", partial.join(", ")));
             }
         }
     }
@@ -166,15 +169,24 @@ fn of_velero(incoming: &Incoming, facts: &Facts) -> Result<Intake, CliError> {
         t_from,
         cluster,
         cluster_from,
-        unproven: match covers {
-            Covers::Everything => None,
-            Covers::Namespaces(names) => Some(format!("the backup is of {} only", names.join(", "))),
-            Covers::Unknown(why) => Some(why),
-        },
+        unproven: (!unproven.is_empty()).then(|| unproven.join("; ")),
         resources: resources.into_values().collect(),
         absent: Vec::new(),
         homes: incoming.homes(),
     })
+}
+
+/// Tells whether the objects of a type are those that the backup's list of resources names.
+fn same(incoming: &Incoming, type_: &str, told: &Type, listed: &Listed) -> bool {
+    let group = type_.split_once('.').map_or("", |(_, group)| group);
+    let name = |key: &ObjectKey| match key.namespace.as_str() {
+        "" => key.name.clone(),
+        namespace => format!("{namespace}/{}", key.name),
+    };
+    let good = incoming.objects.values().map(|found| &found.key);
+    let keys = good.chain(incoming.broken.iter().map(|broken| &broken.key));
+    let there: BTreeSet<String> = keys.filter(|key| key.is(group, &told.kind)).map(name).collect();
+    listed.get(&(group.to_owned(), told.kind.clone())) == Some(&there)
 }
 
 /// Says what is known of a type, at one instant or never.
@@ -231,81 +243,4 @@ fn instant(incoming: &Incoming, facts: &Facts) -> Result<(Timestamp, &'static st
             CliError::usage("nothing tells when the backup was made.")
                 .hint("say it with --time, or give --backup-json.")
         })
-}
-
-/// Finds out what a backup was to hold.
-fn covers(backup: &Value) -> Covers {
-    let (spec, status) = (&backup["spec"], &backup["status"]);
-    let unknown = |why: &str| Covers::Unknown(why.to_owned());
-    if status["phase"] != "Completed" {
-        return unknown("the backup did not complete without errors");
-    }
-    if backup["metadata"]["annotations"]["vmrewind.io/complete"] == "false" {
-        return unknown("it was exported from an archive as a part");
-    }
-    let list = |name: &str| -> Vec<String> {
-        let items = spec[name].as_array().into_iter().flatten().filter_map(Value::as_str);
-        items.map(str::to_owned).collect()
-    };
-    let all = |names: &[String]| names.is_empty() || names == ["*"];
-    let narrowing = ["includedResources", "includedClusterScopedResources", "includedNamespaceScopedResources"];
-    let leaving = [
-        "excludedResources",
-        "excludedClusterScopedResources",
-        "excludedNamespaceScopedResources",
-        "excludedNamespaces",
-    ];
-    let selected = ["labelSelector", "orLabelSelectors", "resourcePolicy"].iter().any(|name| !spec[*name].is_null());
-    if selected || narrowing.iter().any(|name| !all(&list(name))) || leaving.iter().any(|name| !list(name).is_empty()) {
-        return unknown("the backup was narrowed to some types, labels or namespaces");
-    }
-    let namespaces = list("includedNamespaces");
-    if all(&namespaces) {
-        return if spec["includeClusterResources"] == false {
-            unknown("the backup leaves out what has no namespace")
-        } else {
-            Covers::Everything
-        };
-    }
-    if namespaces.iter().any(|name| name.contains(['*', '?', '[', '{'])) {
-        return unknown("the backup is of namespaces by pattern");
-    }
-    Covers::Namespaces(namespaces)
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn backup(spec: &Value) -> Value {
-        json!({"kind": "Backup", "spec": spec, "status": {"phase": "Completed"}})
-    }
-
-    #[test]
-    fn only_a_backup_that_was_narrowed_by_nothing_proves_everything() {
-        for spec in [
-            json!({}),
-            json!({"includedNamespaces": ["*"], "excludedResources": null, "includeClusterResources": true}),
-        ] {
-            assert_eq!(covers(&backup(&spec)), Covers::Everything, "{spec}");
-        }
-        let some = covers(&backup(&json!({"includedNamespaces": ["prod", "test"]})));
-        assert_eq!(some, Covers::Namespaces(vec!["prod".into(), "test".into()]));
-        for spec in [
-            json!({"labelSelector": {}}),
-            json!({"includedResources": ["vms"]}),
-            json!({"excludedNamespaces": ["a"]}),
-            json!({"includeClusterResources": false}),
-            json!({"includedNamespaces": ["prod-*"]}),
-            json!({"excludedClusterScopedResources": ["*"]}),
-        ] {
-            assert!(matches!(covers(&backup(&spec)), Covers::Unknown(_)), "{spec}");
-        }
-        assert!(matches!(covers(&json!({"spec": {}, "status": {"phase": "PartiallyFailed"}})), Covers::Unknown(_)));
-        let mut part = backup(&json!({}));
-        part["metadata"]["annotations"]["vmrewind.io/complete"] = "false".into();
-        assert!(matches!(covers(&part), Covers::Unknown(_)));
-    }
 }

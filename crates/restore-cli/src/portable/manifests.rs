@@ -85,19 +85,9 @@ fn heading(export: &Export<'_>, store: &Store, raw: bool) -> Vec<String> {
         }
     };
     list("Not certain:", export.uncertain.clone());
-    list(
-        "Left out:",
-        export.left_out.iter().map(|left| format!("{}: {}", ObjectKey::from(&left.key), left.reason)).collect(),
-    );
-    let missing = export.missing.iter().map(|missing| {
-        let word = match missing.presence {
-            super::manifest::Presence::Absent => "known not to exist",
-            super::manifest::Presence::Withheld => "its content is not recorded",
-            super::manifest::Presence::Unknown => "not known",
-        };
-        format!("{}: {word}", ObjectKey::from(&missing.key))
-    });
-    list("Named, and not here:", missing.collect());
+    let sentences = |rows: Vec<(ObjectKey, String)>| rows.into_iter().map(|(_, sentence)| sentence).collect();
+    list("Left out:", sentences(export.why_left_out()));
+    list("Named, and not here:", sentences(export.not_here()));
     if !raw {
         let claims: Vec<String> = export
             .items

@@ -7,10 +7,12 @@
 //!
 //! Does not: know any verb.
 
+pub(crate) mod coverage;
 pub(crate) mod deliver;
 pub(crate) mod gather;
 pub(crate) mod incoming;
 pub(crate) mod intake;
+pub(crate) mod limits;
 pub(crate) mod manifest;
 pub(crate) mod manifests;
 pub(crate) mod pack;

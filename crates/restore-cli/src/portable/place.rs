@@ -11,6 +11,8 @@ pub(crate) enum Place<'a> {
     Manifest,
     /// The version of a Velero backup.
     Version,
+    /// What tells that a Velero backup was exported from an archive.
+    Exported,
     /// An object.
     Object(Object<'a>),
     /// Nothing that is known.
@@ -55,6 +57,9 @@ pub(crate) fn of(path: &str) -> Place<'_> {
     }
     if path == velero::VERSION_FILE {
         return Place::Version;
+    }
+    if path == velero::DESCRIBED {
+        return Place::Exported;
     }
     let parts: Vec<&str> = path.split('/').collect();
     let (own, type_, rest) = match parts.as_slice() {
@@ -109,6 +114,7 @@ mod tests {
             ("objects/x.g/v1/namespaces/a/b.json", Place::Foreign),
             ("metadata/version", Place::Version),
             ("manifest.json", Place::Manifest),
+            ("metadata/vmrewind.json", Place::Exported),
             ("metadata/x", Place::Foreign),
             ("resources/pods/namespaces/a/.json", Place::Foreign),
             ("resources/pods/namespaces/b.json", Place::Foreign),

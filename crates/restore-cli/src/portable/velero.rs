@@ -10,13 +10,13 @@
 use std::{collections::BTreeMap, io};
 
 use serde_json::{Value, json};
-use vmrewind_model::Timestamp;
+use vmrewind_model::{ObjectKey, Timestamp};
 
 use super::{
     gather::{Export, Item},
     pack::{gzipped, part},
 };
-use crate::error::CliError;
+use crate::{error::CliError, output::breaks};
 
 /// Version of the backup format.
 pub(crate) const FORMAT_VERSION: &str = "1.1.0";
@@ -30,8 +30,14 @@ pub(crate) const NAMESPACES: &str = "namespaces";
 pub(crate) const CLUSTER: &str = "cluster";
 /// What follows the name of the preferred version.
 pub(crate) const PREFERRED: &str = "-preferredversion";
+/// Name of the file that only backups have which were exported from an archive: the manifest of an export.
+pub(crate) const DESCRIBED: &str = "metadata/vmrewind.json";
+/// What follows a backup's name in that of its list of resources.
+pub(crate) const LIST: &str = "resource-list.json";
 /// Name of the file that describes a backup.
 pub(crate) const BACKUP: &str = "velero-backup.json";
+/// Annotation that only backups have which were exported from an archive.
+pub(crate) const ARCHIVE: &str = "vmrewind.io/archive";
 /// Annotation with the exact instant, which a time of Kubernetes cannot hold.
 pub(crate) const INSTANT: &str = "vmrewind.io/instant";
 /// Mode of the files in the tarball.
@@ -69,16 +75,15 @@ pub(crate) fn beside(name: &str, export: &Export<'_>) -> Result<Vec<(String, Vec
     }
     list.values_mut().for_each(|names| names.sort());
     let none = "[]".to_owned();
-    let log = format!(
-        "time=\"{}\" level=info msg=\"Exported by VMRewind from archive {} at record {}\"\n",
-        seconds(export.t),
-        export.identity.archive,
-        export.seq
-    );
+    let warnings = warnings(export);
+    let begun = format!("Exported by VMRewind from archive {} at record {}", export.identity.archive, export.seq);
+    let line = |level: &str, text: &str| format!("time=\"{}\" level={level} msg={}\n", seconds(export.t), json!(text));
+    let mut log = line("info", &begun);
+    log.extend(warnings.iter().map(|(_, text)| line("warning", text)));
     let zipped = [
-        ("resource-list.json", json!(list).to_string()),
+        (LIST, json!(list).to_string()),
         ("logs", log),
-        ("results", json!({"errors": {}, "warnings": {}}).to_string()),
+        ("results", json!({"errors": {}, "warnings": results(&warnings)}).to_string()),
         ("volumeinfo.json", none.clone()),
         ("itemoperations.json", none.clone()),
         ("podvolumebackups.json", none.clone()),
@@ -93,6 +98,37 @@ pub(crate) fn beside(name: &str, export: &Export<'_>) -> Result<Vec<(String, Vec
         files.push((format!("{name}-{what}.gz"), content));
     }
     Ok(files)
+}
+
+/// Says what is not certain, left out or not here, and in which namespace; none if that is not about an object.
+fn warnings(export: &Export<'_>) -> Vec<(Option<String>, String)> {
+    let about = |title: &str, rows: Vec<(ObjectKey, String)>| -> Vec<(Option<String>, String)> {
+        rows.into_iter().map(|(key, text)| (Some(key.namespace), format!("{title}: {text}"))).collect()
+    };
+    let mut all: Vec<_> = export.uncertain.iter().map(|text| (None, format!("Not certain: {text}"))).collect();
+    all.extend(about("Left out", export.why_left_out()));
+    all.extend(about("Named, and not here", export.not_here()));
+    for (_, text) in &mut all {
+        *text = text.replace(breaks, " ");
+    }
+    all
+}
+
+/// Puts warnings into the form of Velero's results (`pkg/util/results/result.go`).
+fn results(warnings: &[(Option<String>, String)]) -> Value {
+    let mut result = json!({});
+    for (place, text) in warnings {
+        let list = match place.as_deref() {
+            None => &mut result["velero"],
+            Some("") => &mut result["cluster"],
+            Some(namespace) => &mut result["namespaces"][namespace],
+        };
+        match list {
+            Value::Array(texts) => texts.push(json!(text)),
+            other => *other = json!([text]),
+        }
+    }
+    result
 }
 
 /// Describes a backup that never expires and has no volumes.
@@ -112,11 +148,11 @@ fn backup(name: &str, export: &Export<'_>) -> Value {
             "namespace": "velero",
             "annotations": {
                 INSTANT: export.t.to_string(),
-                "vmrewind.io/archive": export.identity.archive.to_string(),
+                ARCHIVE: export.identity.archive.to_string(),
                 "vmrewind.io/cluster": export.identity.cluster,
                 "vmrewind.io/seq": export.seq.to_string(),
-                // Without this nobody could tell a part from the whole.
-                "vmrewind.io/complete": complete(export).to_string(),
+                // An archive does not capture every type, and a backup cannot say what is withheld.
+                "vmrewind.io/complete": "false",
             },
         },
         "spec": {
@@ -126,14 +162,9 @@ fn backup(name: &str, export: &Export<'_>) -> Value {
         "status": {
             "version": 1, "formatVersion": FORMAT_VERSION, "phase": "Completed", "startTimestamp": t,
             "completionTimestamp": t, "progress": {"totalItems": export.items.len(), "itemsBackedUp": export.items.len()},
+            "warnings": warnings(export).len(),
         },
     })
-}
-
-/// Tells whether the export holds everything that there was, and all of it is proven.
-fn complete(export: &Export<'_>) -> bool {
-    let whole = export.selected.roots.is_empty() && !export.selected.graph && export.selected.namespace.is_none();
-    whole && export.left_out.is_empty() && export.uncertain.is_empty()
 }
 
 /// Writes a time as Kubernetes does: in whole seconds.

@@ -9,7 +9,8 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use vmrewind_testkit::build::{Build, dv, pvc, vm};
+use vmrewind_model::ObjectKey;
+use vmrewind_testkit::build::{Build, dv, pvc, secret, vm};
 
 use crate::{
     harness::{Ran, Story, Told},
@@ -169,7 +170,8 @@ fn the_name_of_a_claim_adds_no_document() {
     let told = Story::new().wait(5).added(&machine).commit().wait(60).write();
     let ran = ran(&told, "export vm/evil -n prod --format yaml --allow-gaps", 0);
     assert!(ran.stdout.contains("kind: Evil"), "{}", ran.stdout);
-    assert!(!ran.stdout.contains(['\u{2028}', '\u{2029}', '\u{85}']), "{:?}", ran.stdout);
+    assert!(ran.stderr.contains("Named, and not here: PersistentVolumeClaim/prod/x --- kind: Evil"), "{}", ran.stderr);
+    assert!(!ran.all().contains(['\u{2028}', '\u{2029}', '\u{85}']), "{:?}", ran.all());
     assert_eq!(ran.stdout.lines().filter(|line| line.starts_with("---")).count(), 1, "{}", ran.stdout);
 }
 
@@ -205,6 +207,53 @@ fn a_velero_backup_has_the_layout_that_velero_reads() {
     assert_eq!(fs::read(&alone).expect("written"), tarball, "the same question gives the same bytes");
     let upper = told.file("Monday");
     ran(&told, &format!("{DB} --format velero --show-secrets -f {upper}"), 2);
+}
+
+#[test]
+fn a_velero_backup_says_what_is_not_certain_left_out_or_not_here() {
+    let told =
+        gap().withheld(&secret("hidden")).absent(ObjectKey::new("", "ConfigMap", "prod", "none")).commit().write();
+    let path = told.file("part");
+    let words = "export -A --allow-gaps --without-secrets --format";
+    let ran_ = ran(&told, &format!("{words} velero -f {path}"), 0);
+    let zipped = |name: &str| {
+        let mut text = String::new();
+        let bytes = fs::read(Path::new(&path).join(format!("part-{name}.gz"))).expect("written");
+        flate2::read::GzDecoder::new(&bytes[..]).read_to_string(&mut text).expect("gzip");
+        text
+    };
+    let tar_path = told.file("part.tar.zst");
+    let same = ran(&told, &format!("{words} tar -f {tar_path}"), 0);
+    let yaml = ran(&told, &format!("{words} yaml"), 0);
+    for said in [&ran_, &same, &yaml] {
+        assert!(
+            said.stderr.contains("Named, and not here: Secret/prod/hidden: its content is not recorded"),
+            "{}",
+            said.all()
+        );
+        assert!(said.stderr.contains("Named, and not here: ConfigMap/prod/none: known not to exist"), "{}", said.all());
+    }
+    let results: Value = serde_json::from_str(&zipped("results")).expect("JSON");
+    let inside = results["warnings"]["namespaces"]["prod"].as_array().expect("warnings of prod");
+    let logs = zipped("logs");
+    for said in ["Secret/prod/hidden", "ConfigMap/prod/none", "Left out: Secret/prod/db-1-tls"] {
+        assert!(inside.iter().any(|text| text.as_str().is_some_and(|text| text.contains(said))), "{said}: {results}");
+        assert!(logs.lines().any(|line| line.contains("level=warning") && line.contains(said)), "{said}: {logs}");
+    }
+    let whole = results["warnings"]["velero"].as_array().map_or(0, Vec::len);
+    let text = fs::read(Path::new(&path).join("velero-backup.json")).expect("written");
+    let backup: Value = serde_json::from_slice(&text).expect("JSON");
+    assert_eq!(backup["status"]["warnings"], json!(whole + inside.len()), "{results}");
+    // The tarball alone tells it, too.
+    let files = unpack(&fs::read(Path::new(&path).join("part.tar.gz")).expect("written"));
+    let described: Value = serde_json::from_slice(&files["metadata/vmrewind.json"]).expect("JSON");
+    schema::check("archive-export", &described);
+    let manifest: Value =
+        serde_json::from_slice(&unpack(&fs::read(&tar_path).expect("written"))["manifest.json"]).expect("JSON");
+    for member in ["missing", "leftOut", "uncertain", "resources"] {
+        assert_eq!(described[member], manifest[member], "{member}");
+    }
+    assert!(files.contains_key(described["objects"][0]["path"].as_str().expect("a path")), "{described}");
 }
 
 #[test]

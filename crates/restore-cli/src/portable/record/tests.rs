@@ -3,6 +3,7 @@
 use std::{fs, path::PathBuf, sync::Arc};
 
 use object_store::memory::InMemory;
+use serde_json::json;
 use tempfile::TempDir;
 use vmrewind_archive::{
     ArchiveError, Silent, StoreKind,
@@ -46,7 +47,8 @@ async fn stopped_at(nth: u64, how: &How, path: &std::path::Path) -> bool {
     let store = Store::from_parts(Arc::new(faulty.clone()), StoreKind::Remote);
     faulty.fail(Fault::any(nth, how.clone()));
     let t: Timestamp = "2026-11-22T10:00:00Z".parse().expect("a time");
-    let facts = Facts { time: Some(t), complete: true, ..Facts::default() };
+    let backup = json!({"status": {"phase": "Completed", "progress": {"itemsBackedUp": 2}}});
+    let facts = Facts { backup: Some(backup), time: Some(t), complete: true, ..Facts::default() };
     let incoming = incoming::read(path, LIMITS).expect("good");
     let intake = intake::plan(&incoming, &facts).expect("planned");
     let new = NewArchive {
