@@ -133,7 +133,8 @@ pub(crate) async fn run(ctx: &mut Ctx, args: ExportArgs) -> Result<u8, CliError>
         return Err(CliError::usage(format!("there is nothing to export at {}.", moment.label()))
             .hint("get lists what there is; -A covers all namespaces."));
     }
-    write(&archive, &export, &args, &place)?;
+    let unique = crate::portable::unique((ctx.entropy)()?);
+    write(&archive, &export, &args, &place, &unique)?;
     for (_, sentence) in export.why_left_out() {
         ctx.talk.note(&format!("Left out: {sentence}"))?;
     }
@@ -168,17 +169,19 @@ fn destination(args: &ExportArgs) -> Result<Place<'_>, CliError> {
         }
         return Ok(Place::Stdout(default));
     }
-    deliver::check(path, args.overwrite)?;
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let ends = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
-    match args.format {
+    let place = match args.format {
         Form::Velero if ends(&[".tar.gz", ".tgz"]) => Ok(Place::File(path, Packing::Gzip)),
         Form::Velero if is_backup_name(name) => Ok(Place::Backup(path, name.to_owned())),
         Form::Velero => Err(CliError::usage(format!("{name:?} cannot be the name of a Velero backup."))
             .hint("use lower-case letters, digits, - and dots; or FILE.tar.gz for the tarball alone.")),
         Form::Tar if ends(&[".gz", ".tgz"]) => Ok(Place::File(path, Packing::Gzip)),
         Form::Tar | Form::Yaml => Ok(Place::File(path, default)),
-    }
+    }?;
+    let what = if matches!(place, Place::Backup(..)) { deliver::What::Directory } else { deliver::What::File };
+    deliver::check(path, args.overwrite, what)?;
+    Ok(place)
 }
 
 /// Tells whether Kubernetes takes this as the name of a Backup.
@@ -281,7 +284,13 @@ fn narrow(ctx: &Ctx, export: &mut Export<'_>, args: &ExportArgs) -> Result<(), C
     .hint(hint))
 }
 
-fn write(archive: &Archive, export: &Export<'_>, args: &ExportArgs, place: &Place<'_>) -> Result<(), CliError> {
+fn write(
+    archive: &Archive,
+    export: &Export<'_>,
+    args: &ExportArgs,
+    place: &Place<'_>,
+    unique: &str,
+) -> Result<(), CliError> {
     let content = |out: &mut dyn Write, packing: Packing| match args.format {
         Form::Yaml => manifests::write(out, export, archive.store(), args.raw),
         Form::Tar => tarball(out, export, packing),
@@ -294,13 +303,13 @@ fn write(archive: &Archive, export: &Export<'_>, args: &ExportArgs, place: &Plac
             content(&mut out, *packing)?;
             Ok(out.flush()?)
         }
-        Place::File(path, packing) => deliver::file(path, args.overwrite, |out| content(out, *packing)),
+        Place::File(path, packing) => deliver::file(path, args.overwrite, unique, |out| content(out, *packing)),
         Place::Backup(path, name) => {
             let mut tarball = Vec::new();
             backup(&mut tarball, export, Packing::Gzip)?;
             let mut files = velero::beside(name, export)?;
             files.push((format!("{name}.tar.gz"), tarball));
-            deliver::directory(path, args.overwrite, &files)
+            deliver::directory(path, args.overwrite, unique, &files)
         }
     }
 }

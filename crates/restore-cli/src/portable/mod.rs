@@ -20,3 +20,8 @@ pub(crate) mod place;
 pub(crate) mod record;
 pub(crate) mod unpack;
 pub(crate) mod velero;
+
+/// Makes a part of a name that nobody else takes.
+pub(crate) fn unique(random: [u8; 16]) -> String {
+    format!("{:016x}", u128::from_le_bytes(random) >> 64)
+}

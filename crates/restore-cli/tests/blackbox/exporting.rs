@@ -270,6 +270,22 @@ fn nothing_is_replaced_and_nothing_half_made_is_left() {
 }
 
 #[test]
+fn what_is_no_file_is_never_replaced() {
+    let told = morning().write();
+    let (pipe, link, target) = (told.file("pipe"), told.file("link"), told.file("target"));
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().expect("it runs").success());
+    fs::write(&target, "old").expect("written");
+    std::os::unix::fs::symlink(&target, &link).expect("linked");
+    for path in [&pipe, &link] {
+        let refused = ran(&told, &format!("{DB} --format yaml --show-secrets -f {path} --overwrite"), 2);
+        assert!(refused.stderr.contains("no regular file"), "{}", refused.all());
+    }
+    use std::os::unix::fs::FileTypeExt as _;
+    assert!(fs::symlink_metadata(&pipe).expect("there").file_type().is_fifo() && Path::new(&link).is_symlink());
+    assert_eq!(fs::read_to_string(&target).expect("there"), "old");
+}
+
+#[test]
 fn an_uncertain_instant_writes_nothing_unless_allowed_and_then_says_so_in_the_file() {
     let told = gap().write();
     let path = told.file("out.tar.zst");
