@@ -78,7 +78,7 @@ const LISTED: u64 = 256 << 20;
 
 /// Makes the archive.
 pub(crate) async fn run(ctx: &mut Ctx, args: ImportArgs) -> Result<u8, CliError> {
-    let place = Place::of(&ctx.url()?)?;
+    let place = Place::of(&ctx.url()?, &crate::portable::unique((ctx.entropy)()?))?;
     if args.cluster.as_deref().is_some_and(|cluster| cluster.is_empty() || cluster.len() > limits::CLUSTER) {
         return Err(CliError::usage("--cluster is empty, or too long."));
     }
@@ -178,48 +178,59 @@ fn listed(path: &Path) -> Result<Listed, CliError> {
     Ok(listed)
 }
 
-/// Where the archive is made: a directory appears when all of it is there.
+/// Where the archive is made.
 enum Place {
-    Service(ArchiveUrl),
-    Directory { path: PathBuf, fresh: PathBuf },
+    /// In a service, or in an empty directory that exists, which may be a mount point: where it will be.
+    There(ArchiveUrl),
+    /// A new directory, which appears when all of it is there.
+    New { path: PathBuf, fresh: PathBuf },
 }
 
 impl Place {
     /// Refuses a place where something is.
-    fn of(url: &ArchiveUrl) -> Result<Self, CliError> {
+    fn of(url: &ArchiveUrl, unique: &str) -> Result<Self, CliError> {
         let text = url.to_string();
         if text.contains("://") {
-            return Ok(Self::Service(url.clone()));
+            return Ok(Self::There(url.clone()));
         }
         let path = PathBuf::from(text);
         if path.join("archive.json").exists() {
             return Err(CliError::new(Kind::Conflict, format!("{} is an archive already.", path.display()))
                 .hint("choose an empty place: import makes a new archive."));
         }
-        if fs::symlink_metadata(&path).is_ok() && !fs::read_dir(&path).is_ok_and(|mut entries| entries.next().is_none())
-        {
-            return Err(CliError::usage(format!("{} is neither empty nor missing.", path.display()))
-                .hint("choose an empty place: import makes a new archive."));
+        if fs::symlink_metadata(&path).is_ok() {
+            let empty = fs::read_dir(&path).is_ok_and(|mut entries| entries.next().is_none());
+            return if empty {
+                Ok(Self::There(url.clone()))
+            } else {
+                Err(CliError::usage(format!("{} is neither empty nor missing.", path.display()))
+                    .hint("choose an empty place, or a new directory below it: import makes a new archive."))
+            };
         }
         let name = path.file_name().and_then(|name| name.to_str());
         let name = name.ok_or_else(|| CliError::usage(format!("{} cannot be made.", path.display())))?;
-        let fresh = path.with_file_name(format!(".{name}.importing-{}", std::process::id()));
-        Ok(Self::Directory { path, fresh })
+        let fresh = path.with_file_name(format!(".{name}.importing-{unique}"));
+        Ok(Self::New { path, fresh })
     }
 
     fn open(&self) -> Result<Store, CliError> {
         match self {
-            Self::Service(url) => Ok(Store::open(url)?),
-            Self::Directory { fresh, .. } => {
+            Self::There(url) => Ok(Store::open(url)?),
+            Self::New { fresh, .. } => {
                 let url = fresh.display().to_string().parse::<ArchiveUrl>().map_err(ArchiveError::from)?;
+                if fs::symlink_metadata(fresh).is_ok() {
+                    // Somebody else's, who may be at work.
+                    return Err(CliError::new(Kind::Unavailable, format!("{} exists already.", fresh.display()))
+                        .hint("try again: the next run takes another name."));
+                }
                 Ok(Store::open_or_make(&url)?)
             }
         }
     }
 
-    /// Gives the directory its name, or takes away what was not finished.
+    /// Gives a new directory its name, or takes away what was not finished.
     fn settle(&self, made: Result<Made, CliError>) -> Result<Made, CliError> {
-        let Self::Directory { path, fresh } = self else {
+        let Self::New { path, fresh } = self else {
             return made.map_err(|error| {
                 let hint = "if an archive.json is there now, the import was not finished: that archive proves nothing; delete it, and import \
                             again.";
@@ -306,4 +317,26 @@ fn answer(place: &str, incoming: &Incoming, intake: &Intake, made: &Made) -> Val
             "otherVersions": incoming.other_versions, "foreign": incoming.foreign, "foreignCount": incoming.foreign_count,
         }),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_directory_is_made_beside_under_a_name_of_its_own_and_an_empty_one_is_filled_in_place() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let url = |name: &str| -> ArchiveUrl { dir.path().join(name).display().to_string().parse().expect("a place") };
+        let fresh = dir.path().join(".new.importing-7");
+        fs::create_dir(&fresh).expect("made");
+        fs::write(fresh.join("x"), "theirs").expect("written");
+        let place = Place::of(&url("new"), "7").expect("nothing is there");
+        assert_eq!(place.open().expect_err("the name is taken").kind, Kind::Unavailable);
+        assert_eq!(fs::read(fresh.join("x")).expect("there"), b"theirs");
+        assert!(Place::of(&url("new"), "8").expect("nothing is there").open().is_ok());
+        fs::create_dir(dir.path().join("mount")).expect("made");
+        assert!(matches!(Place::of(&url("mount"), "7"), Ok(Place::There(_))));
+        fs::write(dir.path().join("mount/x"), "x").expect("written");
+        assert_eq!(Place::of(&url("mount"), "7").err().expect("it is not empty").kind, Kind::Usage);
+    }
 }

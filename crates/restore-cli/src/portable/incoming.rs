@@ -12,6 +12,7 @@ use vmrewind_graph::Home;
 use vmrewind_model::{Digest, ObjectKey, RawError, RawObject, Rv, canonical::CanonicalError};
 
 use super::{
+    limits::check_key,
     manifest::{self, Held, Manifest},
     place::{self, Object, Place},
     unpack::{Limits, Member, Members},
@@ -89,8 +90,6 @@ pub(crate) struct Type {
     pub(crate) namespaced: bool,
 }
 
-/// Most bytes of a key (`spec/format.md` 6), home included, which is a namespace and a name.
-const KEY: usize = 1024 - 317;
 /// How many names of foreign files are kept.
 const NAMES: usize = 16;
 
@@ -98,22 +97,6 @@ const NAMES: usize = 16;
 pub(crate) fn bad(what: impl std::fmt::Display) -> CliError {
     CliError::new(Kind::Damaged, format!("the file cannot be imported: {what}."))
         .hint("nothing was made of it. If it was cut off or changed on its way, fetch it again.")
-}
-
-/// Checks that a key can be recorded.
-///
-/// # Errors
-/// If its names are longer than Kubernetes allows, or its name or kind is empty.
-pub(crate) fn check_key(key: &ObjectKey, uid: &str) -> Result<(), CliError> {
-    let parts = [key.namespace.as_str(), &key.name, &key.group, &key.kind, uid];
-    if parts.iter().map(|part| part.len()).sum::<usize>() > KEY {
-        let start: String = key.name.chars().take(40).collect();
-        return Err(bad(format!("the names of an object are longer than Kubernetes allows: {start:?}…")));
-    }
-    if key.name.is_empty() || key.kind.is_empty() {
-        return Err(bad(format!("an object lacks its name or its kind: {key}")));
-    }
-    Ok(())
 }
 
 /// What one member says.
@@ -179,6 +162,9 @@ pub(crate) fn read(path: &Path, limits: Limits) -> Result<Incoming, CliError> {
     let mut unkeyed = Vec::new();
     for ((type_, namespace, name), candidates) in all {
         incoming.choose(&type_, &namespace, &name, candidates, &mut unkeyed)?;
+        if unkeyed.len() > limits.broken {
+            return Err(bad(format!("more than {} objects in it cannot be recorded", limits.broken)));
+        }
     }
     incoming.key_broken(unkeyed)?;
     incoming.finish()?;
@@ -328,6 +314,7 @@ impl Incoming {
             let namespaced = !namespace.is_empty();
             self.types.entry(type_.clone()).or_insert(Type { kind: kind.clone(), api_version, namespaced });
             let key = ObjectKey::new(group, &kind, &namespace, &name);
+            check_key(&key, "")?;
             self.broken.push(Broken { type_, key, reason });
         }
         Ok(())

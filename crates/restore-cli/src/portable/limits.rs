@@ -1,4 +1,4 @@
-//! What an archive can hold of what a manifest says, so that a manifest that lies is refused before anything is made.
+//! What an archive can hold of names and of what a manifest says, so that a file that lies is refused before anything is made.
 //!
 //! Does not: compare a manifest with the objects' contents.
 
@@ -8,11 +8,13 @@ use vmrewind_archive::MAX_TEXT;
 use vmrewind_model::ObjectKey;
 
 use super::{
-    incoming::{bad, check_key},
+    incoming::bad,
     manifest::{Manifest, Missing, Resource},
 };
 use crate::error::CliError;
 
+/// Most bytes of a key (`spec/format.md` 6), home included, which is a namespace and a name.
+const KEY: usize = 1024 - 317;
 /// Most bytes of the name of a cluster.
 pub(crate) const CLUSTER: usize = 1024;
 /// Most bytes of all names of a type.
@@ -21,6 +23,22 @@ const TYPE: usize = 1024;
 const TYPES: usize = 8192;
 /// Most bytes of what is said of one object, as JSON: a line of an archive holds 8 KiB, its home included.
 const LINE: usize = 6 * 1024;
+
+/// Checks that a key can be recorded.
+///
+/// # Errors
+/// If its names are longer than Kubernetes allows, or its name or kind is empty.
+pub(crate) fn check_key(key: &ObjectKey, uid: &str) -> Result<(), CliError> {
+    let parts = [key.namespace.as_str(), &key.name, &key.group, &key.kind, uid];
+    if parts.iter().map(|part| part.len()).sum::<usize>() > KEY {
+        let start: String = key.name.chars().take(40).collect();
+        return Err(bad(format!("the names of an object are longer than Kubernetes allows: {start:?}…")));
+    }
+    if key.name.is_empty() || key.kind.is_empty() {
+        return Err(bad(format!("an object lacks its name or its kind: {key}")));
+    }
+    Ok(())
+}
 
 /// Checks everything that a manifest says besides its objects; `held` are these.
 ///

@@ -12,7 +12,7 @@ use tar::{EntryType, Header};
 
 use crate::error::{CliError, Kind};
 
-/// Limits of what is read. Memory is bounded by one member; time by the total.
+/// Limits of what is read. Memory is bounded by one member and some times the paths; time by the total.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     /// Bytes of the tarball when it is unpacked.
@@ -21,12 +21,26 @@ pub(crate) struct Limits {
     pub(crate) members: u64,
     /// Bytes of a member whose content is read.
     pub(crate) member: u64,
+    /// Bytes of a path.
+    pub(crate) path: usize,
+    /// Bytes of all paths together: those of objects are kept.
+    pub(crate) paths: usize,
+    /// Objects that cannot be recorded: they are kept, and named one by one.
+    pub(crate) broken: usize,
     /// As [`Self::member`], for the manifest of our own tarballs, which grows with the number of objects.
     pub(crate) manifest: u64,
 }
 
 /// What is enough for a million objects, and stops a bomb within minutes.
-pub(crate) const LIMITS: Limits = Limits { total: 16 << 30, members: 4_000_000, member: 16 << 20, manifest: 256 << 20 };
+pub(crate) const LIMITS: Limits = Limits {
+    total: 16 << 30,
+    members: 4_000_000,
+    member: 16 << 20,
+    path: 1024,
+    paths: 512 << 20,
+    broken: 10_000,
+    manifest: 256 << 20,
+};
 
 /// Bytes of a name that does not fit into a header, or of what else is said of a member.
 const EXTRA: u64 = 64 * 1024;
@@ -50,6 +64,7 @@ pub(crate) struct Members {
     source: Counted<Box<dyn Read>>,
     limits: Limits,
     count: u64,
+    paths: usize,
     ended: bool,
 }
 
@@ -86,6 +101,21 @@ impl Members {
             let kind = if error.kind() == io::ErrorKind::NotFound { Kind::Usage } else { Kind::Unavailable };
             CliError::new(kind, format!("cannot read {}: {error}.", path.display()))
         };
+        let read_twice = "import reads FILE twice; save it to a file first.";
+        match std::fs::metadata(path) {
+            Ok(there) if there.is_dir() => {
+                return Err(
+                    CliError::usage(format!("{} is a directory.", path.display())).hint("name the tarball in it.")
+                );
+            }
+            Ok(there) if !there.is_file() => {
+                return Err(CliError::usage(format!("{} is no regular file.", path.display())).hint(read_twice));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound && path == Path::new("-") => {
+                return Err(CliError::usage("standard input is no regular file.").hint(read_twice));
+            }
+            _ => {}
+        }
         let mut start = Vec::new();
         File::open(path).map_err(cannot)?.take(BLOCK as u64).read_to_end(&mut start).map_err(cannot)?;
         let file = BufReader::new(File::open(path).map_err(cannot)?);
@@ -105,7 +135,7 @@ impl Members {
             return Err(bad("it is no tarball, neither plain nor compressed with gzip or zstd"));
         };
         let source = Counted { inner, read: 0, limit: limits.total };
-        Ok(Self { source, limits, count: 0, ended: false })
+        Ok(Self { source, limits, count: 0, paths: 0, ended: false })
     }
 
     /// Returns the next regular file; none after the last one, when all of the tarball was read.
@@ -134,6 +164,15 @@ impl Members {
                     let plain =
                         || String::from_utf8(header.path_bytes().into_owned()).map_err(|_| bad("a path is not UTF-8"));
                     let path = inside(&name.take().map_or_else(plain, Ok)?)?;
+                    self.paths += path.len();
+                    if path.len() > self.limits.path {
+                        let start: String = path.chars().take(80).collect();
+                        let limit = self.limits.path;
+                        return Err(bad(format!("the path {start:?}… is longer than {limit} bytes")));
+                    }
+                    if self.paths > self.limits.paths {
+                        return Err(bad(format!("its paths take more than {} bytes", self.limits.paths)));
+                    }
                     let mtime = time.take().or_else(|| header.mtime().ok()).unwrap_or(0);
                     let limit = if path == super::manifest::NAME { self.limits.manifest } else { self.limits.member };
                     let content = self.content(size, limit)?;
@@ -254,7 +293,8 @@ fn inside(path: &str) -> Result<String, CliError> {
     if plain.split('/').all(part) {
         Ok(plain.to_owned())
     } else {
-        Err(bad(format!("{path:?} is no path inside of it")))
+        let start: String = path.chars().take(80).collect();
+        Err(bad(format!("{start:?} is no path inside of it")))
     }
 }
 

@@ -451,6 +451,19 @@ fn an_object_that_no_reader_can_hold_is_a_gap_with_the_true_reason() {
 }
 
 #[test]
+fn what_cannot_be_read_twice_is_not_called_damaged() {
+    let told = world();
+    let pipe = told.file("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().expect("it runs").success());
+    for file in [pipe.as_str(), "-"] {
+        let (ran, _) = import(&told, file, "", 2);
+        assert!(ran.stderr.contains("reads FILE twice; save it to a file first"), "{}", ran.all());
+    }
+    let (ran, _) = import(&told, &told.file("."), "", 2);
+    assert!(ran.stderr.contains("is a directory"), "{}", ran.all());
+}
+
+#[test]
 fn an_archive_that_exists_is_never_touched() {
     let told = world();
     let file = tarball(&told, "a.tar.gz", &[VERSION, (VM, &text(&vm("db-1")))]);
@@ -463,7 +476,11 @@ fn an_archive_that_exists_is_never_touched() {
     ran(&told, &format!("import {file} --archive {full}"), 2);
     let empty = told.file("empty");
     fs::create_dir(&empty).expect("made");
+    let number = || std::os::unix::fs::MetadataExt::ino(&fs::metadata(&empty).expect("there"));
+    let before = number();
     ran(&told, &format!("import {file} --archive {empty}"), 0);
+    assert_eq!(number(), before, "it may be a mount point, which nothing can be renamed over");
+    ran(&told, &format!("verify --deep --archive {empty}"), 0);
     ran(&told, &format!("import {file} --archive {empty}"), 5);
     ran(&told, &format!("import {file} --archive {}/a/b/c", told.file("nowhere")), 10);
 }

@@ -4,7 +4,8 @@ use std::io::Write as _;
 
 use super::*;
 
-const SMALL: Limits = Limits { total: 1 << 20, members: 20, member: 64 * 1024, manifest: 128 * 1024 };
+const SMALL: Limits =
+    Limits { total: 1 << 20, members: 20, member: 64 * 1024, path: 500, paths: 800, broken: 5, manifest: 128 * 1024 };
 
 fn members(bytes: Vec<u8>) -> Result<Vec<Member>, String> {
     let start = bytes[..bytes.len().min(BLOCK)].to_vec();
@@ -136,6 +137,30 @@ fn a_bomb_is_stopped_and_memory_follows_what_is_there() {
     huge.set_cksum();
     assert!(members(huge.as_bytes().to_vec()).is_err());
     refused(one(b"long", EntryType::GNULongName, 100 * 1024, &large), "are said of one member");
+}
+
+#[test]
+fn names_are_bounded_one_by_one_and_together_and_so_is_what_cannot_be_recorded() {
+    let named = |name: &str| {
+        let long = name.as_bytes();
+        [one(b"long", EntryType::GNULongName, long.len() as u64, long), file("x", b"")].concat()
+    };
+    assert_eq!(members(ended(named(&"x".repeat(500)))).expect("within").len(), 1);
+    refused(ended(named(&"x".repeat(501))), "longer than 500 bytes");
+    refused(ended([named(&"x".repeat(401)), named(&"y".repeat(400))].concat()), "paths take more than 800 bytes");
+    let long = members(ended(named(&format!("../{}", "x".repeat(2000))))).map(|all| all.len()).expect_err("outside");
+    assert!(long.len() < 200, "{long}");
+
+    let dir = tempfile::tempdir().expect("a directory");
+    let broken = |count: usize| {
+        let path = dir.path().join("a.tar");
+        let one = |n| file(&format!("resources/pods/namespaces/p/{n}.json"), b"{\"a\":1,\"a\":2}");
+        let files = std::iter::once(file("metadata/version", b"1.1.0")).chain((0..count).map(one));
+        std::fs::write(&path, ended(files.flatten().collect())).expect("written");
+        crate::portable::incoming::read(&path, SMALL).map_err(|error| error.message)
+    };
+    assert_eq!(broken(5).expect("within").broken.len(), 5);
+    assert!(broken(6).expect_err("too many").contains("more than 5 objects in it cannot be recorded"));
 }
 
 #[test]
