@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Reads a VMRewind archive. Written from format.md and ordering.md alone, as their second implementation.
+"""Reads a VMRewind archive. Written from the documents beside it alone, as their second implementation.
 
 It needs Python 3.9 or newer and `zstandard` (requirements.txt), and nothing of the program that wrote the archive.
 
@@ -8,8 +8,9 @@ It needs Python 3.9 or newer and `zstandard` (requirements.txt), and nothing of 
     reader.py dump    ARCHIVE_DIR --at TIME        the objects as they were (RFC 3339, seq:N or latest)
     reader.py vectors DIR                          run the vectors of the specification
 
-Every function names the section it implements: "F" is format.md, "O" is ordering.md. Whatever it is given, it takes a bounded
-amount of memory per segment, does not follow anything that is not a regular file, and ends with one line per problem.
+Every function names the section it implements: "F" is format.md, "O" is ordering.md, "B" is bundles.md, "M" is manifests.md. Whatever
+it is given, it takes a bounded amount of memory per segment and per window, does not follow anything that is not a regular file, and
+ends with one line per problem.
 Does not: write to an archive, read buckets, decide what to restore.
 """
 from __future__ import annotations
@@ -17,7 +18,10 @@ from __future__ import annotations
 import argparse
 import base64
 import binascii
+import contextlib
 import hashlib
+import io
+import itertools
 import json
 import os
 import re
@@ -25,8 +29,9 @@ import stat
 import struct
 import sys
 import tempfile
+from array import array
 from datetime import datetime, timedelta
-from typing import Any, BinaryIO, Dict, Iterator, List, NamedTuple, NoReturn, Optional, Set, Tuple
+from typing import Any, BinaryIO, Callable, Dict, Iterator, List, NamedTuple, NoReturn, Optional, Sequence, Set, Tuple, Union
 
 import zstandard
 
@@ -34,6 +39,8 @@ KIB, MIB = 1 << 10, 1 << 20
 MAX_IDENTITY, MAX_SEGMENT, MAX_META = 64 * KIB, 128 * MIB, 64 * KIB  # F 11
 MAX_DATA, MAX_FRAME, MAX_MEMBER, MAX_INDEX, MAX_PUBLIC = 64 * MIB, 32 * MIB, 16 * MIB, 16 * MIB, 16 * MIB
 MAX_HEAD, MAX_TEXT, MAX_OBJECT, MAX_DEPTH = 8 * KIB, KIB, 8 * MIB, 128
+MAX_BUNDLE, MAX_HISTORY, MAX_PARTS, MAX_WINDOW_RECORDS, MAX_MANIFEST = 128 * MIB, 2048 * MIB, 4096, 1 << 26, 16 * MIB  # B 8, M 1
+LEAVES_AT_ONCE, HELD_AT_ONCE = 1 << 19, 24 * MIB  # of a window: leaves (40 bytes each), and bytes of text that are put into the order of seqs
 MAX_WINDOW, MAX_NUMBER, MAX_ERA = 8 * MIB, (1 << 63) - 1, (1 << 32) - 1
 FIRST_TIME, LAST_TIME = 946684800000000, 7258118400000000  # F introduction
 FOOTER_SIZE, PUBLIC_HEAD = 384, 48
@@ -46,6 +53,7 @@ OPS = {"A": (True, False), "M": (True, False), "D": ("maybe", "maybe"), "S": (Tr
        "N": (False, False), "G": (False, False), "H": (False, False), "W": (False, True)}
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
 DECIMAL = re.compile(r"(?:0|[1-9][0-9]{0,19})\Z")
+DIGEST, NONCE = re.compile(r"[0-9a-f]{64}\Z"), re.compile(r"[0-9a-f]{32}\Z")
 RFC3339 = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:[Zz]|([+-])([01]\d|2[0-3]):([0-5]\d))\Z", re.ASCII)
 LEFTOVER = re.compile(r"#[0-9]+\Z")
 NIL = "00000000-0000-0000-0000-000000000000"
@@ -53,12 +61,14 @@ ZERO32, ZERO64 = bytes(32), bytes(64)
 
 
 class Problem(Exception):
-    """One violation of the specification, with its code (F 13) and the offset in the object, where there is one."""
+    """One violation of the specification, with its code (F 13) and the offset in the object, where there is one. `slot` is that of a
+    segment, or the name of another object."""
 
-    def __init__(self, code: str, sentence: str, offset: Optional[int] = None, slot: Optional[int] = None):
+    def __init__(self, code: str, sentence: str, offset: Optional[int] = None, slot: Union[int, str, None] = None):
         super().__init__(sentence)
         self.code, self.sentence, self.offset, self.slot = code, sentence, offset, slot
         self.after: Optional[int] = None  # O 4.2, Damage: the last instant up to which it hides nothing; None if that is not known
+        self.left: Optional[Tuple[Footer, ResumeMap]] = None  # F 12, what is left of a damaged segment: its resume map
 
     def touches(self, time: int) -> bool:
         return self.after is None or self.after < time
@@ -329,8 +339,11 @@ def uuid_text(raw: bytes) -> str:
     return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
 
 
-def read_footer(data: bytes, size: int, archive: Optional[str], slot: int) -> Footer:
-    """F 12, steps 1 to 5. `data` is the end of an object of `size` bytes; without `archive` any archive will do."""
+Demand = Callable[[bool, str, int, str], None]
+
+
+def check_footer(data: bytes, size: int, minor: int) -> Tuple[Footer, Demand]:
+    """F 12, steps 1 to 3, of an object of version 0.`minor`; and a function that raises a Problem at an offset in the footer."""
     if size < FOOTER_SIZE:
         raise Problem("E_TRUNCATED", f"{size} bytes, shorter than a footer")
     if size > MAX_SEGMENT:
@@ -344,29 +357,41 @@ def read_footer(data: bytes, size: int, archive: Optional[str], slot: int) -> Fo
 
     demand((f.skippable, f.length, f.magic) == (0x184D2A5D, 376, b"KVBFOOT1"), "E_FOOTER_MAGIC", 0, "the object does not end in a footer")
     demand(f.check == hashlib.sha256(raw[:304]).digest()[:16], "E_FOOTER_CHECK", 304, "the footer does not match its check")
-    demand((f.major, f.minor) == (0, 1), "E_VERSION", 16, f"format {f.major}.{f.minor} is not known, only 0.1")
+    demand((f.major, f.minor) == (0, minor), "E_VERSION", 16, f"format {f.major}.{f.minor} is not that of such an object, 0.{minor}")
     demand(f.features == 0, "E_FEATURE", 32, "unknown read-feature bits")
-    demand(f.flags & 3 == 0, "E_FEATURE", 28, "the segment is encrypted or signed")
-    demand(f.encryption_length == 0, "E_FEATURE", 152, "the segment has an encryption header")
-    demand(f.signer == 0, "E_FEATURE", 156, "the segment has a signer")
+    demand(f.flags & 3 == 0, "E_FEATURE", 28, "the object is encrypted or signed")
+    demand(f.encryption_length == 0, "E_FEATURE", 152, "the object has an encryption header")
+    demand(f.signer == 0, "E_FEATURE", 156, "the object has a signer")
     demand(f.flags & ~0x7F == 0, "E_RESERVED", 28, "reserved flags are set")
-    demand(f.level == 0, "E_RESERVED", 22, "level is not 0")
     demand(f.signature == ZERO64, "E_RESERVED", 320, "the signature is not zero")
+    return f, demand
+
+
+def check_fields(f: Footer, base: int, demand: Demand) -> None:
+    """F 12, step 4: what holds for every kind."""
     field = "E_FOOTER_FIELD"
-    demand(f.kind == 1, field, 20, f"kind {f.kind} is not a log segment")
     demand(f.shard == 0, field, 24, "shard is not 0")
-    demand(f.first_slot == f.last_slot and 0 < f.first_slot <= MAX_NUMBER, field, 64, "first and last slot are not one slot from 1")
     demand(0 < f.epoch <= MAX_NUMBER, field, 56, "epoch is out of range")
     demand(0 < f.first_seq <= MAX_NUMBER and f.last_seq <= MAX_NUMBER, field, 80, "seqs are out of range")
-    demand(f.records == f.last_seq - f.first_seq + 1, field, 96, "number of records does not match the seqs")
     demand(is_time(f.first_time) and is_time(f.last_time), field, 112, "times are out of range")
     demand(f.first_time <= f.last_time, field, 112, "first time is after last time")
-    demand(f.records > 0 or f.first_time == f.last_time, field, 112, "no records, but two times")
     demand(1 <= f.members <= f.records + 1 and (f.members > 1) == (f.records > 0), field, 104, "number of members cannot be")
-    demand(bool(f.flags & FENCE) == (f.records == 0), field, 28, "a fence has no records, and any other segment has some")
-    demand(not f.flags & FENCE or bool(f.flags & COMPLETE), field, 28, "a fence without a complete resume map")
     demand(0 < f.index_offset < base and f.index_length > 0, field, 128, "the index frame is not in the object")
     demand(f.body_length == f.index_offset + f.index_length <= base, field, 144, "the length of the body cannot be")
+
+
+def read_footer(data: bytes, size: int, archive: Optional[str], slot: int) -> Footer:
+    """F 12, steps 1 to 5, of a segment. `data` is the end of an object of `size` bytes; without `archive` any archive will do."""
+    f, demand = check_footer(data, size, 1)
+    field = "E_FOOTER_FIELD"
+    demand(f.level == 0, "E_RESERVED", 22, "level is not 0")
+    demand(f.kind == 1, field, 20, f"kind {f.kind} is not a log segment")
+    demand(f.first_slot == f.last_slot and 0 < f.first_slot <= MAX_NUMBER, field, 64, "first and last slot are not one slot from 1")
+    check_fields(f, size - FOOTER_SIZE, demand)
+    demand(f.records == f.last_seq - f.first_seq + 1, field, 96, "number of records does not match the seqs")
+    demand(f.records > 0 or f.first_time == f.last_time, field, 112, "no records, but two times")
+    demand(bool(f.flags & FENCE) == (f.records == 0), field, 28, "a fence has no records, and any other segment has some")
+    demand(not f.flags & FENCE or bool(f.flags & COMPLETE), field, 28, "a fence without a complete resume map")
     demand(archive is None or uuid_text(f.archive) == archive, "E_ARCHIVE", 40, f"it belongs to archive {uuid_text(f.archive)}")
     demand(f.first_slot == slot, "E_NAME", 64, f"it is slot {f.first_slot}, not {slot}")
     return f
@@ -461,20 +486,21 @@ class Frame(NamedTuple):
     first_time: int
     last_time: int
     sha256: bytes
+    first_key: bytes = b""
+    last_key: bytes = b""
 
 
 INDEX_ENTRY = struct.Struct("<QIIIIQQqq32sQQ")
 
 
-def read_index(data: memoryview, footer: Footer) -> List[Frame]:
-    """F 5 and F 12, step 8."""
+def read_index_bytes(stored: memoryview, footer: Footer) -> bytes:
+    """F 12, step 8, as far as the content of `.index`, of which at least the fields of fixed size are there."""
     at = footer.index_offset
 
     def demand(good: bool, code: str, sentence: str) -> None:
         if not good:
             raise Problem(code, sentence, at)
 
-    stored = data[at:footer.body_length]
     demand(hashlib.sha256(stored).digest() == footer.index_hash, "E_INDEX_HASH", "the index frame does not match the footer")
     demand(footer.index_content <= MAX_INDEX, "E_LIMIT", "the index is larger than 16 MiB")
     content = decode_frame(stored, footer.index_content, at)
@@ -483,21 +509,43 @@ def read_index(data: memoryview, footer: Footer) -> List[Frame]:
     demand(content[following:] == bytes(1024), "E_TAR", "the index frame does not end in two zero blocks")
     raw = content[begin:end]
     demand(len(raw) >= 49 and raw[:8] == b"KVBIDX01", "E_INDEX", "the index is cut or has another magic")
-    members, records, probes, bits, filter_size, count = struct.unpack_from("<QQBQQQ", raw, 8)
-    demand(probes == bits == filter_size == 0, "E_INDEX", "the index of a log segment has a filter")
-    demand(0 < count and count * INDEX_ENTRY.size == len(raw) - 49, "E_INDEX", "the number of frames does not fit the index")
-    frames, covered = [], 0
-    for entry in INDEX_ENTRY.iter_unpack(raw[49:]):
-        frame = Frame(*entry[:10])
-        demand(entry[10] == entry[11] == 0, "E_INDEX", "the index of a log segment has keys")
+    return raw
+
+
+def check_totals(frames: List[Frame], members: int, records: int, limit: int, footer: Footer) -> None:
+    """F 12, step 8: the frames cover the object, and what comes last: totals and limits."""
+    at = footer.index_offset
+
+    def demand(good: bool, code: str, sentence: str) -> None:
+        if not good:
+            raise Problem(code, sentence, at)
+
+    covered = 0
+    for frame in frames:
         demand(frame.offset == covered and frame.length > 0, "E_INDEX", "the frames of the index have holes or overlap")
         covered += frame.length
-        frames.append(frame)
     demand(covered == at, "E_INDEX", "the frames of the index do not end where the index begins")
     demand(members == footer.members == sum(f.members for f in frames), "E_COUNT", "numbers of members differ")
     demand(records == footer.records == sum(f.records for f in frames), "E_COUNT", "numbers of records differ")
     demand(all(f.content <= MAX_FRAME for f in frames), "E_LIMIT", "a data frame has more than 32 MiB")
-    demand(sum(f.content for f in frames) <= MAX_DATA, "E_LIMIT", "the data frames have more than 64 MiB")
+    demand(sum(f.content for f in frames) <= limit, "E_LIMIT", f"the data frames have more than {limit // MIB} MiB")
+
+
+def read_index(data: memoryview, footer: Footer) -> List[Frame]:
+    """F 5 and F 12, step 8."""
+    def demand(good: bool, sentence: str) -> None:
+        if not good:
+            raise Problem("E_INDEX", sentence, footer.index_offset)
+
+    raw = read_index_bytes(data[footer.index_offset:footer.body_length], footer)
+    members, records, probes, bits, filter_size, count = struct.unpack_from("<QQBQQQ", raw, 8)
+    demand(probes == bits == filter_size == 0, "the index of a log segment has a filter")
+    demand(0 < count and count * INDEX_ENTRY.size == len(raw) - 49, "the number of frames does not fit the index")
+    frames = []
+    for entry in INDEX_ENTRY.iter_unpack(raw[49:]):
+        demand(entry[10] == entry[11] == 0, "the index of a log segment has keys")
+        frames.append(Frame(*entry[:10]))
+    check_totals(frames, members, records, MAX_DATA, footer)
     return frames
 
 
@@ -507,11 +555,8 @@ class ResumeMap(NamedTuple):
     entries: Dict[Tuple[str, str, str], Dict[str, Any]]
 
 
-def read_public(data: memoryview, footer: Footer) -> ResumeMap:
-    """F 8 and F 12, step 7."""
-    at = footer.body_length
-    frame = data[at:len(data) - FOOTER_SIZE]
-
+def read_public_json(frame: memoryview, at: int) -> Dict[str, Any]:
+    """F 8 and F 12, step 7: the JSON of the public frame, which begins at `at` and goes up to the footer."""
     def demand(good: bool, sentence: str, code: str = "E_PUBLIC") -> None:
         if not good:
             raise Problem(code, sentence, at)
@@ -522,10 +567,17 @@ def read_public(data: memoryview, footer: Footer) -> ResumeMap:
     demand(len(frame) - PUBLIC_HEAD <= MAX_PUBLIC, "the resume map is larger than 16 MiB", "E_LIMIT")
     text = bytes(frame[PUBLIC_HEAD:])
     demand(hashlib.sha256(text).digest() == frame[16:48], "the resume map does not match its hash")
-    public = parse_object(text, "E_PUBLIC", "the resume map")
+    return parse_object(text, "E_PUBLIC", "the resume map")
+
+
+def read_entries(public: Dict[str, Any], at: int) -> ResumeMap:
+    """F 8, the members of a resume map."""
+    def demand(good: bool, sentence: str, code: str = "E_PUBLIC") -> None:
+        if not good:
+            raise Problem(code, sentence, at)
+
     complete, listed = public.get("complete"), public.get("entries")  # type: Any, Any
     demand(isinstance(complete, bool) and isinstance(listed, list), "the resume map lacks complete or entries")
-    demand(complete or footer.first_slot % 64 != 0, "the resume map of a slot that is a multiple of 64 is not complete")
     entries: Dict[Tuple[str, str, str], Dict[str, Any]] = {}
     before: Optional[Tuple[bytes, ...]] = None
     for entry in listed:
@@ -550,23 +602,66 @@ def read_public(data: memoryview, footer: Footer) -> ResumeMap:
     return ResumeMap(complete, entries)
 
 
-def check_meta(text: bytes, f: Footer, offset: int) -> None:
-    """F 9."""
+def read_public(data: memoryview, footer: Footer) -> ResumeMap:
+    """F 8 and F 12, step 7, of a segment."""
+    at = footer.body_length
+    public = read_entries(read_public_json(data[at:len(data) - FOOTER_SIZE], at), at)
+    if footer.first_slot % 64 == 0 and not public.complete:
+        raise Problem("E_PUBLIC", "the resume map of a slot that is a multiple of 64 is not complete", at)
+    return public
+
+
+class Proofs:
+    """O 4.2, Proof: resume maps, applied in the order of slots. B 5: and what a bundle says in place of all of them."""
+
+    def __init__(self) -> None:
+        self.known: Dict[Tuple[str, str, str], Dict[str, Any]] = {}  # with the members of an entry of a bundle
+
+    def take(self, public: ResumeMap, last_seq: int) -> None:
+        for key, entry in public.entries.items():
+            old = self.known.get(key, {"named": last_seq})
+            new = {member: entry[member] for member in ENTRY_MEMBERS if member in entry}
+            since = old.get("since", new.get("provenAt"))
+            self.known[key] = {**new, **({} if since is None else {"since": since}), "named": old["named"], "current": True}
+        if public.complete:
+            for key in self.known.keys() - public.entries.keys():
+                self.known[key] = {**self.known[key], "current": False}
+
+    def replace(self, entries: Dict[Tuple[str, str, str], Dict[str, Any]]) -> None:
+        self.known = {key: {member: entry[member] for member in (*ENTRY_MEMBERS, "since", "named", "current") if member in entry}
+                      for key, entry in entries.items()}
+
+    def digest(self) -> bytes:
+        """Equal if and only if the same is known (an empty scope is none)."""
+        listed = [{**self.known[key], "scope": key[2]} for key in sorted(self.known)]
+        return hashlib.sha256(SORTED.encode(listed).encode("utf-8", "surrogatepass")).digest()
+
+
+ENTRY_MEMBERS = ("group", "resource", "scope", "kind", "apiVersion", "rv", "provenAt", "state", "era", "detail")
+
+
+def read_meta(text: bytes, expected: Dict[str, Any], offset: int) -> Dict[str, Any]:
+    """F 9. The members of `meta.json`, of which these are `expected`."""
     if len(text) > MAX_META:
         raise Problem("E_LIMIT", "meta.json is larger than 64 KiB", offset)
     if text.find(b"\n") != len(text) - 1:
         raise Problem("E_META", "meta.json is not one line", offset)
     meta = parse_object(text[:-1], "E_META", "meta.json")
-    expected = {
-        "format": "0.1", "kind": "log", "archive": uuid_text(f.archive), "shard": 0, "segment": f.first_slot, "epoch": f.epoch,
-        "nonce": f.nonce.hex(), "fence": bool(f.flags & FENCE), "firstSeq": f.first_seq, "lastSeq": f.last_seq, "records": f.records,
-        "firstTime": f.first_time, "lastTime": f.last_time, "prev": f.previous.hex(), "root": f.root.hex(),
-    }
     for member, value in expected.items():
         if type(meta.get(member)) is not type(value) or meta[member] != value:
             raise Problem("E_META", f"{member} differs from the footer", offset)
     if not isinstance(meta.get("software"), str):
         raise Problem("E_META", "meta.json has no text software", offset)
+    return meta
+
+
+def check_meta(text: bytes, f: Footer, offset: int) -> None:
+    """F 9, of a segment."""
+    read_meta(text, {
+        "format": "0.1", "kind": "log", "archive": uuid_text(f.archive), "shard": 0, "segment": f.first_slot, "epoch": f.epoch,
+        "nonce": f.nonce.hex(), "fence": bool(f.flags & FENCE), "firstSeq": f.first_seq, "lastSeq": f.last_seq, "records": f.records,
+        "firstTime": f.first_time, "lastTime": f.last_time, "prev": f.previous.hex(), "root": f.root.hex(),
+    }, offset)
 
 
 # --- lines ------------------------------------------------------------------------------------------------------------
@@ -638,6 +733,10 @@ def check_line(line: Line) -> None:
     # What every line may have has its type in every line, also in one that is passed over.
     k, era, lo = head.get("k"), head.get("era"), head.get("lo")  # type: Any, Any, Any
     demand("k" not in head or (isinstance(k, list) and len(k) == 6 and all(isinstance(part, str) for part in k)), "k is not an array of 6 strings")
+    if "k" in head:
+        demand(bool(k[2]) and bool(k[4]), "a key lacks name or kind")
+        demand(not any("\0" in part for part in k), "a key holds U+0000")
+        demand(sum(utf8_size(part) for part in k) <= MAX_TEXT, "a key is larger than 1 KiB", "E_LIMIT")
     demand("era" not in head or (is_integer(era) and 1 < era <= MAX_ERA), "era is not a number from 2")
     demand("lo" not in head or is_signed(lo), "lo is not a number")
     demand("lo" not in head or (is_time(lo) and lo < t), "lo is not a time before t", "E_TIME")
@@ -657,10 +756,7 @@ def check_line(line: Line) -> None:
     demand(wants_obj in ("maybe", has_obj), f"op {op} {'must not have' if has_obj else 'needs'} obj")
     demand(wants_rv in ("maybe", has_rv) and not (has_rv and has_obj), f"op {op} {'must not have' if has_rv else 'needs'} rv")
     demand(("k" in head) == (op not in "GH"), f"op {op} {'must not have' if 'k' in head else 'needs'} k")
-    if "k" in head:
-        demand(bool(k[2]) and bool(k[4]), "a key lacks name or kind")
-        demand(sum(utf8_size(part) for part in k) <= MAX_TEXT, "a key is larger than 1 KiB", "E_LIMIT")
-        demand(op != "N" or k[5] == "", "op N has a uid")
+    demand(op != "N" or k[5] == "", "op N has a uid")
     demand("i" not in head or op == "D", "i, but not with D")
     demand("from" not in head or op in "AMSN", "from, but not with A, M, S or N")
     demand(("reason" in head) == (op in "XW"), f"op {op} {'must not have' if 'reason' in head else 'needs'} reason")
@@ -876,8 +972,7 @@ def check_lines(parts: List[Part], members: List[int], frames: List[Frame], foot
             if counts[1] == 0:
                 counts[2], counts[4] = seq, t
             counts[1], counts[3], counts[5] = counts[1] + 1, seq, t
-            flags |= (HAS_GAP if line.head["op"] == "G" else 0) | (HAS_LO if "lo" in line.head else 0)
-            flags |= HAS_FROM if "from" in line.head else 0
+            flags |= line_flags(line)
             root.add(leaf_hash(line))
     for frame, counts in zip(frames, found):
         if [frame.members, frame.records, frame.first_seq, frame.last_seq, frame.first_time, frame.last_time] != counts:
@@ -951,24 +1046,607 @@ def salvage(data: bytes, slot: int) -> Optional[str]:
     return f"frames intact for seqs {', '.join(good[:20]) or 'none'}; damaged for {', '.join(bad[:20]) or 'none'}"
 
 
+# --- manifests --------------------------------------------------------------------------------------------------------------
+
+class BundlePart(NamedTuple):
+    """M 1, one of the parts of a window."""
+    records: int
+    sha256: str
+    size: int
+
+    @property
+    def name(self) -> str:
+        return f"hist/{self.sha256}"
+
+
+class Window(NamedTuple):
+    """M 1, WINDOW."""
+    level: int
+    first_slot: int
+    last_slot: int
+    first_seq: int
+    last_seq: int
+    first_time: int
+    last_time: int
+    previous: bytes
+    head: bytes
+    root: bytes
+    earliest: Dict[str, int]
+    parts: List[BundlePart]
+
+    def __str__(self) -> str:
+        return f"window of slots {self.first_slot} to {self.last_slot}"
+
+
+class Manifest(NamedTuple):
+    """M 1."""
+    n: int
+    sha256: bytes
+    previous: bytes
+    written: int
+    windows: List[Window]
+
+
+def is_digest(value: Any) -> bool:
+    return isinstance(value, str) and DIGEST.match(value) is not None
+
+
+def is_number(value: Any, least: int = 1, most: int = MAX_NUMBER) -> bool:
+    return is_integer(value) and least <= value <= most
+
+
+def is_earliest(value: Any) -> bool:
+    """B 5, the form of `earliest`."""
+    return (isinstance(value, dict) and is_time(value.get("lo", FIRST_TIME)) and is_number(value.get("from", 1))
+            and is_time(value.get("gap", FIRST_TIME)))
+
+
+def read_window(value: Any) -> Window:
+    """M 1, the form of a WINDOW. E_MANIFEST."""
+    def demand(good: bool, sentence: str) -> None:
+        if not good:
+            raise Problem("E_MANIFEST", sentence)
+
+    demand(isinstance(value, dict), "a window is not an object")
+    for member in ("level", "firstSegment", "lastSegment", "firstSeq", "lastSeq"):
+        demand(is_number(value.get(member)), f"{member} of a window is not a number in its range")
+    for member in ("firstTime", "lastTime"):
+        demand(is_time(value.get(member)), f"{member} of a window is not a time")
+    for member in ("prev", "head", "root"):
+        demand(is_digest(value.get(member)), f"{member} of a window is not a digest")
+    demand(is_earliest(value.get("earliest")), "earliest of a window is not lo, from and gap")
+    listed: Any = value.get("parts")
+    demand(isinstance(listed, list) and 1 <= len(listed) <= MAX_PARTS, "a window has not 1 to 4096 parts")
+    parts = []
+    for part in listed:
+        demand(isinstance(part, dict) and is_number(part.get("records")) and is_digest(part.get("sha256"))
+               and is_number(part.get("size")), "a part is not records, sha256 and size")
+        parts.append(BundlePart(part["records"], part["sha256"], part["size"]))
+    return Window(
+        value["level"], value["firstSegment"], value["lastSegment"], value["firstSeq"], value["lastSeq"], value["firstTime"], value["lastTime"],
+        bytes.fromhex(value["prev"]), bytes.fromhex(value["head"]), bytes.fromhex(value["root"]),
+        {member: value["earliest"][member] for member in ("lo", "from", "gap") if member in value["earliest"]}, parts)
+
+
+def check_window(window: Window) -> None:
+    """M 1, what must hold within a WINDOW. E_MANIFEST."""
+    def demand(good: bool, sentence: str) -> None:
+        if not good:
+            raise Problem("E_MANIFEST", sentence)
+
+    demand(window.level <= 4, f"level of the {window} is not 1 to 4")
+    demand(window.first_slot <= window.last_slot, "a window ends in a slot before its first")
+    demand(window.first_seq <= window.last_seq, f"the {window} holds no record")
+    demand(window.first_time <= window.last_time, f"the {window} ends before it begins")
+    demand(window.last_seq - window.first_seq < MAX_WINDOW_RECORDS, f"the {window} has more than 2^26 records")
+    demand(all(FOOTER_SIZE <= part.size <= MAX_BUNDLE for part in window.parts), f"a part of the {window} has a size that cannot be")
+    demand(sum(part.records for part in window.parts) == window.last_seq - window.first_seq + 1, f"the parts of the {window} have not as many records as it has seqs")
+    demand(window.first_slot > 1 or (window.previous == ZERO32 and window.first_seq == 1), f"the {window} has something before slot 1")
+
+
+def read_manifest(data: bytes, archive: Optional[str], n: int) -> Manifest:
+    """M 1, the checks of one manifest, in their order; without `archive` any archive will do."""
+    def demand(good: bool, sentence: str, code: str = "E_MANIFEST") -> None:
+        if not good:
+            raise Problem(code, sentence)
+
+    demand(len(data) <= MAX_MANIFEST, "the manifest is larger than 16 MiB", "E_TOO_LARGE")
+    demand(data[-1:] == b"\n", "the manifest does not end in a line feed")
+    text = data[:-1]
+    try:
+        if not is_plainly_canonical(text):
+            check_canonical(text, in_order=True)
+    except ValueError as error:
+        raise Problem("E_MANIFEST", f"the manifest is not canonical JSON: {one_line(error)}") from None
+    value = parse_object(text, "E_MANIFEST", "the manifest")
+    demand(isinstance(value.get("format"), str), "the manifest has no text format")
+    demand(value["format"] == "0.2", f"format {ascii(value['format'][:32])} is not known, only 0.2", "E_VERSION")
+    demand(isinstance(value.get("archive"), str) and UUID.match(value["archive"]) is not None, "archive is not a UUID")
+    demand(is_number(value.get("n")), "n is not a number from 1")
+    demand(is_digest(value.get("prev")), "prev is not a digest")
+    demand(isinstance(value.get("software"), str), "the manifest has no text software")
+    demand(is_time(value.get("written")), "written is not a time")
+    demand(isinstance(value.get("windows"), list), "windows is not an array")
+    windows = [read_window(window) for window in value["windows"]]
+    demand(archive is None or value["archive"] == archive, f"it belongs to archive {value['archive']}", "E_ARCHIVE")
+    demand(value["n"] == n, f"it is manifest {value['n']}, not {n}", "E_NAME")
+    demand(n > 1 or value["prev"] == ZERO32.hex(), "the first manifest has one before it", "E_CHAIN")
+    for window in windows:
+        check_window(window)
+    for before, window in zip(windows, windows[1:]):
+        demand(before.last_slot < window.first_slot, f"the {window} is not behind the one before it")
+        demand(before.last_seq < window.first_seq, f"seqs of the {window} are not behind those of the window before it")
+        demand(before.last_time <= window.first_time, f"times of the {window} are not behind those of the window before it")
+        if before.last_slot + 1 == window.first_slot and window.previous != ZERO32:  # zeros: a fence that begins anew
+            demand(window.previous == before.head, f"the {window} was not written after the one before it", "E_CHAIN")
+            demand(window.first_seq == before.last_seq + 1, f"the {window} begins with seq {window.first_seq}, the one before ends at {before.last_seq}", "E_SEQ")
+    return Manifest(n, hashlib.sha256(data).digest(), bytes.fromhex(value["prev"]), value["written"], windows)
+
+
+def check_manifest_follows(manifest: Manifest, before: Manifest) -> None:
+    """M 1, against manifest n - 1."""
+    if manifest.previous != before.sha256:
+        raise Problem("E_CHAIN", "it was not written after the manifest that stands before it")
+    if manifest.written < before.written:
+        raise Problem("E_TIME", "it was written before the manifest before it")
+    at = 0
+    for old in before.windows:
+        while at < len(manifest.windows) and manifest.windows[at].last_slot < old.last_slot:
+            at += 1
+        if at == len(manifest.windows) or manifest.windows[at].first_slot > old.first_slot:
+            raise Problem("E_MANIFEST", f"the {old} of the manifest before lies within none of this one")
+        new = manifest.windows[at]
+        if (new.first_slot, new.last_slot) == (old.first_slot, old.last_slot) and new[3:10] != old[3:10]:
+            raise Problem("E_MANIFEST", f"the {old} has other seqs, times, prev, head or root than in the manifest before")
+
+
+# --- history bundles --------------------------------------------------------------------------------------------------------
+
+class Blob:
+    """The bytes of an object, of a file or in memory, of which no more is held than was asked for."""
+
+    def __init__(self, file: BinaryIO, size: int):
+        self.file, self.size = file, size
+
+    def read(self, offset: int, length: int) -> bytes:
+        try:
+            self.file.seek(offset)
+            data = self.file.read(length)
+        except OSError as error:
+            raise NoAnswer(f"an object cannot be read: {one_line(error.strerror)}") from None
+        if len(data) != length:
+            raise NoAnswer("an object became shorter while it was read")
+        return data
+
+
+class Order:
+    """B 1: the (sort key, seq) of the line before."""
+
+    def __init__(self) -> None:
+        self.key, self.seq = b"", 0
+
+    def take(self, key: bytes, seq: int) -> None:
+        if (key, seq) <= (self.key, self.seq):
+            same = (key, seq) == (self.key, self.seq)
+            raise Problem("E_SEQ" if same else "E_INDEX", "a line is there twice" if same else "lines are not in the order of keys and seqs")
+        self.key, self.seq = key, seq
+
+
+def key_text(head: Dict[str, Any]) -> bytes:
+    """B 1, the key text of a line."""
+    return "\0".join(head["k"][:5]).encode("utf-8") if "k" in head else b""
+
+
+def member_name(number: int, home: str) -> bytes:
+    """B 2, the name of a member of lines."""
+    plain = re.sub(rb"[^0-9A-Za-z.-]", b"_", home.encode("utf-8"))
+    return b"%08d-%s.jsonl" % (number, plain[:80])
+
+
+class Filter:
+    """B 4, the entries of a Bloom filter, each as the two numbers that make its probes."""
+
+    def __init__(self) -> None:
+        self.entries: Set[bytes] = set()
+
+    def take(self, k: List[str]) -> None:
+        home, namespace, name, group, kind, _ = k
+        for entry in ("\1" + home, "\2" + "\0".join((namespace, name, group, kind))):
+            self.entries.add(hashlib.sha256(entry.encode("utf-8")).digest()[:16])
+
+    def bytes(self) -> bytes:
+        bits = bytearray(max(1, -(-10 * len(self.entries) // 8)))
+        for entry in self.entries:
+            a, b = struct.unpack("<QQ", entry)
+            for j in range(7):
+                bit = (a + j * b) % (8 * len(bits))
+                bits[bit // 8] |= 1 << bit % 8
+        return bytes(bits)
+
+
+def read_bundle_index(raw: bytes, footer: Footer) -> Tuple[List[Frame], bytes]:
+    """B 4 and F 12, step 8: the frames, and the filter."""
+    at = 24  # behind what is read last
+
+    def demand(good: bool, sentence: str) -> None:
+        if not good:
+            raise Problem("E_INDEX", sentence, footer.index_offset)
+
+    def take(length: int) -> bytes:
+        nonlocal at
+        demand(length <= len(raw) - at, "the index is cut")
+        at += length
+        return raw[at - length:at]
+
+    def number() -> int:
+        return int.from_bytes(take(8), "little")
+
+    probes, bits = take(1)[0], number()
+    bloom = take(number())
+    demand(probes == 7 and bits == 8 * len(bloom) and bits > 0, "the filter has not 7 probes, or not as many bits as its bytes")
+    count = number()
+    fixed = INDEX_ENTRY.size - 16
+    demand(0 < count <= (len(raw) - at) // INDEX_ENTRY.size, "the number of frames does not fit the index")
+    frames: List[Frame] = []
+    before = b""
+    for _ in range(count):
+        fields = struct.unpack("<QIIIIQQqq32s", take(fixed))
+        frame = Frame(*fields)._replace(first_key=take(number()), last_key=take(number()))
+        if frame.records == 0:  # the first frame may hold meta.json alone
+            demand(not frames and not any(frame[5:9]) and not frame.first_key + frame.last_key, "a frame has no lines, and is not the first, or has seqs, times or keys")
+        else:
+            demand(0 < frame.first_seq <= frame.last_seq, "a frame has seqs that cannot be")
+        demand(before <= frame.first_key <= frame.last_key, "keys of the frames are not in order")
+        before = frame.last_key
+        frames.append(frame)
+    demand(at == len(raw), "the index has more bytes than its fields")
+    members, records = struct.unpack_from("<QQ", raw, 8)
+    check_totals(frames, members, records, MAX_HISTORY, footer)
+    return frames, bloom
+
+
+class Bundle(NamedTuple):
+    """B 8, what the end of a bundle tells, after steps 1 to 5, 7 and 8."""
+    blob: Blob
+    window: Window
+    part: int
+    footer: Footer
+    entries: Dict[Tuple[str, str, str], Dict[str, Any]]
+    public: bytes
+    frames: List[Frame]
+    members_before: List[int]  # per frame, meta.json among them
+    filter: bytes
+
+    def lines(self, number: int, order: Order, digest: Any = None) -> Iterator[Line]:
+        """B 8, step 9 and what follows of one frame: its lines, compared with what the index says of it."""
+        f, frame = self.footer, self.frames[number]
+        try:
+            for line in self._lines(number, order, digest):
+                if not f.first_seq <= line.head["seq"] <= f.last_seq:
+                    raise Problem("E_SEQ", f"seq {line.head['seq']} is not one of the window")
+                if not f.first_time <= line.head["t"] <= f.last_time:
+                    raise Problem("E_TIME", f"the time of seq {line.head['seq']} is not within the window")
+                yield line
+        except Problem as problem:
+            problem.offset = frame.offset if problem.offset is None else problem.offset
+            raise
+
+    def _lines(self, number: int, order: Order, digest: Any) -> Iterator[Line]:
+        frame = self.frames[number]
+        stored = self.blob.read(frame.offset, frame.length)
+        if hashlib.sha256(stored).digest() != frame.sha256:
+            raise Problem("E_FRAME_HASH", f"data frame {number} does not match the index")
+        content = decode_frame(memoryview(stored), frame.content, frame.offset)
+        del stored
+        if digest is not None:
+            digest.update(content)
+        position = members = records = 0
+        first, last = (MAX_NUMBER + 1, 0), (0, 0)  # seq and time
+        first_key: Optional[bytes] = None
+        key = b""
+        before = self.members_before[number]
+        while position < len(content):
+            name, begin, end, position = read_member(content, position, frame.offset)
+            members += 1
+            if before + members == 1:
+                if name != b"meta.json":
+                    raise Problem("E_TAR", "the first member is not meta.json")
+                check_bundle_meta(content[begin:end], self, frame.offset)
+                continue
+            if begin == end or name[:9] != b"%08d-" % (before + members - 1):
+                raise Problem("E_TAR", f"member {ascii(name.decode())} is empty or out of order")
+            home: Tuple[str, ...] = ()
+            for start, stop in line_bounds(Part(content, begin, end, number, frame.offset)):
+                line = split_line(content, start, stop)
+                check_line(line)
+                head, here = line.head, tuple(line.head.get("k", ())[:1])
+                if start == begin:
+                    home = here
+                    if name != member_name(before + members - 1, "".join(home)):
+                        raise Problem("E_TAR", f"member {ascii(name.decode())} is not named by the home of its lines")
+                if here != home:
+                    raise Problem("E_TAR", f"{name.decode()} holds lines of more than one home")
+                key = key_text(head)
+                order.take(key, head["seq"])
+                first_key = key if first_key is None else first_key
+                records, first, last = records + 1, min(first, (head["seq"], head["t"])), max(last, (head["seq"], head["t"]))
+                yield line
+        first = first if records else (0, 0)
+        found = (members, records, first[0], last[0], first[1], last[1], first_key or b"", key)
+        if found != (frame.members, frame.records, frame.first_seq, frame.last_seq, frame.first_time, frame.last_time, frame.first_key, frame.last_key):
+            raise Problem("E_COUNT", "the frame differs from what the index says of its members, records, seqs, times or keys")
+
+
+def open_bundle(blob: Blob, archive: Optional[str], window: Window, part: int) -> Bundle:
+    """B 8, steps 1 to 5, 7 and 8, of part `part` (from 1) of a window that a manifest names."""
+    expected = window.parts[part - 1]
+    size = blob.size
+    if size > MAX_BUNDLE:
+        raise Problem("E_TOO_LARGE", f"{size} bytes, larger than 128 MiB")
+    f, demand = check_footer(blob.read(size - min(size, FOOTER_SIZE), min(size, FOOTER_SIZE)), size, 2)
+    field, all_records = "E_FOOTER_FIELD", f.last_seq - f.first_seq + 1
+    demand(f.kind == 2, field, 20, f"kind {f.kind} is not a history bundle")
+    demand(1 <= f.level <= 4, field, 22, "level is not 1 to 4")
+    demand(not f.flags & FENCE and bool(f.flags & COMPLETE), field, 28, "it says that it is a fence, or that its resume map is not complete")
+    demand(0 < f.first_slot <= f.last_slot <= MAX_NUMBER, field, 64, "slots do not ascend from 1")
+    check_fields(f, size - FOOTER_SIZE, demand)
+    demand(1 <= f.records <= all_records, field, 96, "number of records does not fit the seqs")
+    demand(archive is None or uuid_text(f.archive) == archive, "E_ARCHIVE", 40, f"it belongs to archive {uuid_text(f.archive)}")
+    demand(size == expected.size, "E_COUNT", 0, f"it has {size} bytes, the manifest says {expected.size}")
+    demand(f.records == expected.records, "E_COUNT", 96, f"it has {f.records} records, the manifest says {expected.records}")
+    for at, member in ((22, "level"), (64, "first_slot"), (72, "last_slot"), (80, "first_seq"), (88, "last_seq"), (112, "first_time"),
+                       (120, "last_time"), (192, "previous")):
+        demand(getattr(f, member) == getattr(window, member), "E_COUNT", at, f"{member.replace('_', ' ')} is not that of the window in the manifest")
+    demand(len(window.parts) > 1 or f.root == window.root, "E_COUNT", 224, "event root is not that of the window in the manifest")
+    at = f.body_length
+    frame = blob.read(at, size - FOOTER_SIZE - at)
+    public = read_public_json(memoryview(frame), at)
+    resume = read_entries(public, at)
+
+    def claim(good: bool, code: str, sentence: str) -> None:
+        if not good:
+            raise Problem(code, sentence, at)
+
+    claim(resume.complete, "E_PUBLIC", "the resume map is not complete")
+    for entry in resume.entries.values():
+        claim(is_time(entry.get("since", FIRST_TIME)) and ("since" in entry or "provenAt" not in entry), "E_PUBLIC", "since of an entry is not a time, or missing")
+        claim(is_number(entry.get("named"), 0, f.last_seq), "E_PUBLIC", "named of an entry is not a seq up to the end of the window")
+        claim(isinstance(entry.get("current"), bool), "E_PUBLIC", "current of an entry is missing")
+    claim(is_digest(public.get("head")) and is_earliest(public.get("earliest")), "E_PUBLIC", "head or earliest is not as it must be")
+    claim(public["head"] == window.head.hex(), "E_COUNT", "head is not that of the window in the manifest")
+    claim({member: public["earliest"][member] for member in ("lo", "from", "gap") if member in public["earliest"]} == window.earliest,
+          "E_COUNT", "earliest is not that of the window in the manifest")
+    frames, bloom = read_bundle_index(read_index_bytes(memoryview(blob.read(f.index_offset, f.index_length)), f), f)
+    before = list(itertools.accumulate((frame.members for frame in frames), initial=0))
+    return Bundle(blob, window, part, f, resume.entries, frame[16:48], frames, before, bloom)
+
+
+def check_bundle_meta(text: bytes, bundle: Bundle, offset: int) -> None:
+    """B 6."""
+    f, window = bundle.footer, bundle.window
+    meta = read_meta(text, {
+        "format": "0.2", "kind": "history", "archive": uuid_text(f.archive), "shard": 0, "level": f.level, "firstSegment": f.first_slot,
+        "lastSegment": f.last_slot, "epoch": f.epoch, "nonce": f.nonce.hex(), "firstSeq": f.first_seq, "lastSeq": f.last_seq, "records": f.records,
+        "firstTime": f.first_time, "lastTime": f.last_time, "prev": f.previous.hex(), "root": f.root.hex(), "head": window.head.hex(),
+        "part": bundle.part}, offset)
+    if not isinstance(meta.get("salt"), str) or NONCE.match(meta["salt"]) is None:
+        raise Problem("E_META", "salt is not 32 hex digits", offset)
+
+
+class Whole(NamedTuple):
+    """What the lines of a window, read whole, tell."""
+    first_time: int
+    last_time: int
+    contents: List[str]  # per part: sha256 of the contents of its data frames
+    entries: bytes  # digest of Proofs
+
+
+Opener = Callable[[int], "contextlib.AbstractContextManager[Bundle]"]
+
+
+def read_whole(window: Window, opened: Opener, parts: Optional[Sequence[int]] = None, deep: bool = False, named: bool = True) -> Whole:
+    """B 8, "Whole", of all parts of a window, or, given `parts`, of some. Names are compared unless told not to. Takes memory for one frame, LEAVES_AT_ONCE leaves and the
+    entries of the filter: if a window has more records, its frames are read several times."""
+    complete = parts is None
+    low, root, times = window.first_seq, EventRoot(), (0, 0)
+    numbers = list(parts if parts is not None else range(1, len(window.parts) + 1))
+    roots = {part: (EventRoot(), b"") for part in numbers}  # of the lines of each part, and what its footer says
+    contents: List[str] = []
+    earliest: Dict[str, int] = {}
+    public, order, entries, before = b"", Order(), Proofs(), 0
+    offset = 0
+
+    def put(line: Line) -> None:
+        at = line.head["seq"] - low
+        if 0 <= at < len(moments):
+            if moments[at]:
+                raise Problem("E_SEQ", f"seq {line.head['seq']} is there twice", offset)
+            moments[at] = line.head["t"]
+            own.append(at)
+            leaves[32 * at:32 * at + 32] = leaf_hash(line)
+
+    while low <= window.last_seq:
+        moments = array("q", bytes(8 * min(LEAVES_AT_ONCE, window.last_seq - low + 1)))
+        leaves = bytearray(32 * len(moments))
+        for part in numbers:
+            own = array("L")  # what of this is in the part
+            with opened(part) as bundle:
+                if low > window.first_seq:  # all but the leaves is done
+                    for number, frame in enumerate(bundle.frames):
+                        if frame.first_seq < low + len(moments) and frame.last_seq >= low:
+                            offset = frame.offset
+                            for line in bundle.lines(number, Order()):
+                                put(line)
+                    add_leaves(roots[part][0], own, leaves)
+                    continue
+                check_hashes(bundle, named)
+                if public and bundle.public != public:
+                    raise Problem("E_PUBLIC", "its public frame differs from that of the parts before it", bundle.footer.body_length)
+                public = bundle.public
+                entries.replace(bundle.entries)
+                bloom, flags, digest = Filter(), COMPLETE, hashlib.sha256()
+                for number, frame in enumerate(bundle.frames):
+                    offset = frame.offset
+                    for line in bundle.lines(number, order, digest):
+                        if "k" in line.head:
+                            bloom.take(line.head["k"])
+                        flags |= line_flags(line)
+                        note_earliest(earliest, line)
+                        if any(value < window.earliest.get(member, value + 1) for member, value in earliest.items()):
+                            raise Problem("E_PUBLIC", f"seq {line.head['seq']} reaches back further than earliest says", offset)
+                        put(line)
+                        if deep:
+                            try:
+                                check_object(line)
+                            except Problem as problem:
+                                problem.offset = offset
+                                raise
+                if bloom.bytes() != bundle.filter:
+                    raise Problem("E_INDEX", "the filter is not that of the keys of the lines", bundle.footer.index_offset)
+                if flags != bundle.footer.flags:
+                    raise Problem("E_FLAGS", f"flags are {bundle.footer.flags:#x}, the content says {flags:#x}")
+                contents.append(digest.hexdigest())
+                roots[part] = roots[part][0], bundle.footer.root
+                add_leaves(roots[part][0], own, leaves)
+        for at, t in enumerate(moments):
+            if t == 0 and complete:
+                raise Problem("E_SEQ", f"seq {low + at} of the {window} is not there")
+            if t and t <= before:
+                raise Problem("E_TIME", f"the time of seq {low + at} is not after that of the seqs before it")
+            before = t or before
+            if complete:
+                root.add(bytes(leaves[32 * at:32 * at + 32]))
+        times = times[0] or (moments[0] if moments else 0), before
+        low += len(moments)
+    for part, (found, said) in roots.items():
+        if found.root() != said:
+            raise Problem("E_ROOT", "the event root does not match the lines", None, window.parts[part - 1].name)
+    if complete and earliest != window.earliest:
+        raise Problem("E_PUBLIC", f"earliest of the {window} is not that of its lines")
+    if complete and root.root() != window.root:
+        raise Problem("E_ROOT", f"the event root of the {window} does not match its lines")
+    return Whole(times[0], times[1], contents, entries.digest())
+
+
+def add_leaves(root: EventRoot, positions: "array[int]", leaves: bytearray) -> None:
+    """Those of some lines, in the order of their seqs."""
+    for at in sorted(positions):
+        root.add(bytes(leaves[32 * at:32 * at + 32]))
+
+
+def check_hashes(bundle: Bundle, named: bool) -> None:
+    """B 8, step 6, and B 7."""
+    blob, whole = bundle.blob, hashlib.sha256()
+    end = blob.size - FOOTER_SIZE
+    for at in range(0, end, MIB):
+        whole.update(blob.read(at, min(MIB, end - at)))
+    if whole.digest() != bundle.footer.body_hash:
+        raise Problem("E_BODY_HASH", "the bytes before the footer are not those that were written", 0)
+    whole.update(blob.read(end, FOOTER_SIZE))
+    if named and whole.hexdigest() != bundle.window.parts[bundle.part - 1].sha256:
+        raise Problem("E_NAME", f"it is hist/{whole.hexdigest()}")
+
+
+def line_flags(line: Line) -> int:
+    """F 4, flags 4 to 6 of one line."""
+    return ((HAS_GAP if line.head["op"] == "G" else 0) | (HAS_LO if "lo" in line.head else 0)
+            | (HAS_FROM if "from" in line.head else 0))
+
+
+def note_earliest(earliest: Dict[str, int], line: Line) -> None:
+    """B 5."""
+    gap = line.head["gap"]["from"] if line.head["op"] == "G" else None
+    for member, value in (("lo", line.head.get("lo")), ("from", line.head.get("from")), ("gap", gap)):
+        if value is not None:
+            earliest[member] = min(value, earliest.get(member, value))
+
+
+def check_window_follows(window: Window, previous: Optional[Tuple[Footer, bytes]]) -> None:
+    """O 3 and B 9, of a window behind what stands in the slot before it: footer and sha256 of the last segment, None in slot 1. Whether the
+    window begins with a fence it does not tell, so that its time may be the watermark before it."""
+    digest, seq, watermark = (ZERO32, 0, 0) if previous is None else (previous[1], previous[0].last_seq, previous[0].last_time)
+    anew = previous is not None and window.previous == ZERO32
+    if window.previous != digest and not anew:
+        raise Problem("E_CHAIN", f"the {window} was not written after the segment that stands before it")
+    if window.first_seq <= seq if anew else window.first_seq != seq + 1:
+        raise Problem("E_SEQ", f"the {window} begins with seq {window.first_seq}, the segment before ends at {seq}")
+    if window.first_time < watermark:
+        raise Problem("E_TIME", f"the {window} begins before the watermark of the segment before")
+
+
 # --- an archive in a directory ----------------------------------------------------------------------------------------
 
-def read_file(path: str, limit: int, what: str) -> bytes:
-    """The bytes of a regular file of at most `limit` bytes. Never waits: a pipe or a device in its place is refused."""
+@contextlib.contextmanager
+def open_file(path: str, limit: int, what: str) -> Iterator[Blob]:
+    """A regular file of at most `limit` bytes. Never waits: a pipe or a device in its place is refused."""
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
-        with os.fdopen(descriptor, "rb") as file:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise NoAnswer(f"{what} is not a regular file")
-            if status.st_size > limit:
-                raise Problem("E_TOO_LARGE", f"{what} has {status.st_size} bytes, more than {limit}")
-            data = file.read(limit + 1)
+    except OSError as error:
+        raise NoAnswer(f"{what} cannot be read: {one_line(error.strerror)}") from None
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise NoAnswer(f"{what} is not a regular file")
+        if status.st_size > limit:
+            raise Problem("E_TOO_LARGE", f"{what} has {status.st_size} bytes, more than {limit}")
+        yield Blob(file, status.st_size)
+
+
+def read_file(path: str, limit: int, what: str) -> bytes:
+    """The bytes of a regular file of at most `limit` bytes."""
+    try:
+        with open_file(path, limit, what) as blob:
+            data = blob.file.read(limit + 1)
     except OSError as error:
         raise NoAnswer(f"{what} cannot be read: {one_line(error.strerror)}") from None
     if len(data) > limit:
         raise Problem("E_TOO_LARGE", f"{what} has more than {limit} bytes")
     return data
+
+
+def as_problem(error: Exception) -> Problem:
+    return error if isinstance(error, Problem) else Problem("E_IO", str(error))
+
+
+class Rolled(NamedTuple):
+    """A window that was read whole and found right, in place of its segments."""
+    archive: "Archive"
+    window: Window
+    footer: Footer
+    entries: Dict[Tuple[str, str, str], Dict[str, Any]]
+
+    def lines(self, wanted: Callable[[Frame], bool], flags: int = 0) -> Iterator[Tuple["Place", Line]]:
+        """The lines of some frames, as the bundles hold them, one frame at a time. With `flags`, only of parts that have one of them."""
+        for part in range(1, len(self.window.parts) + 1):
+            with self.archive.bundle(self.window, part) as bundle:
+                for number, frame in enumerate(bundle.frames):
+                    if wanted(frame) and (not flags or bundle.footer.flags & flags):
+                        for line in bundle.lines(number, Order()):
+                            yield (self.window.first_slot, part, number), line
+
+    def in_order(self, render: Callable[["Place", Line], bytes]) -> Iterator[bytes]:
+        """What `render` makes of each line, in the order of seqs. Holds no more than HELD_AT_ONCE of it, and a frame: as many frames as
+        needed are read as often as needed."""
+        start = self.window.first_seq
+        while start <= self.window.last_seq:
+            held: Dict[int, bytes] = {}
+            size, limit = 0, self.window.last_seq + 1
+            for place, line in self.lines(lambda frame: frame.last_seq >= start and frame.first_seq < limit):
+                seq = line.head["seq"]
+                if not start <= seq < limit:
+                    continue
+                held[seq] = render(place, line)
+                size += len(held[seq]) + 200
+                if size > HELD_AT_ONCE and len(held) > 1:  # the later half is left to the next pass
+                    limit = sorted(held)[len(held) // 2]
+                    held = {seq: text for seq, text in held.items() if seq < limit}
+                    size = sum(len(text) + 200 for text in held.values())
+            for seq in sorted(held):
+                yield held[seq]
+            start = limit
+
+
+Place = Union[int, Tuple[int, int, int]]  # where a line is: the slot of its segment; or first slot of the window, part, number of the frame
 
 
 class Archive:
@@ -978,30 +1656,39 @@ class Archive:
         self.path, self.notes, self.problems, self.uuid = path, [], [], None  # type: str, List[str], List[Problem], Optional[str]
         if not os.path.isdir(path):
             raise NoAnswer(f"{ascii(path)} is not a directory")
-        self.slots = self._list()
-        for directory, _, files in os.walk(os.path.join(path, "man")):
-            if any(LEFTOVER.search(name) is None for name in files):
-                raise Problem("E_VERSION", f"objects below man/ ({ascii(os.path.relpath(directory, path))}): history may have moved there")
-
-    def _list(self) -> List[int]:
-        slots: List[int] = []
+        self.windows: List[Window] = []  # those that are read in place of their segments
+        self.judged: Dict[int, Optional[Rolled]] = {}  # by their first slots: None if one cannot be used
+        self.said: List[str] = []  # why
         try:
-            for name in os.listdir(self.path):
-                if name not in ("archive.json", "log", "probe", "man") and LEFTOVER.search(name) is None:
-                    self.notes.append(f"{ascii(name)} is not known to format 0.1 and was passed over")
-            log = os.path.join(self.path, "log")
-            for name in os.listdir(log) if os.path.isdir(log) else []:
-                if name != "0000" and LEFTOVER.search(name) is None:
-                    self.notes.append(f"log/{ascii(name)} is not known to format 0.1 and was passed over")
-            shard = os.path.join(log, "0000")
-            for name in os.listdir(shard) if os.path.isdir(shard) else []:
-                if re.match(r"[0-9a-f]{16}\Z", name) and 0 < int(name, 16) <= MAX_NUMBER:
-                    slots.append(int(name, 16))
-                elif LEFTOVER.search(name) is None:
-                    self.problems.append(Problem("E_NAME", f"{ascii(name)} in log/0000 is not the name of a slot"))
+            for name in self._names(""):
+                if name not in ("archive.json", "log", "probe", "man", "hist"):
+                    self.notes.append(f"{ascii(name)} is not known to format 0.2 and was passed over")
+            for name in self._names("log"):
+                if name != "0000":
+                    self.notes.append(f"log/{ascii(name)} is not known to format 0.2 and was passed over")
+            self.slots = self._numbers(os.path.join("log", "0000"), "slot")
+            self.manifests = self._numbers("man", "manifest")
         except OSError as error:
             raise NoAnswer(f"the archive cannot be listed: {one_line(error.strerror)}") from None
-        return sorted(slots)
+        while True:  # M 4.1
+            following = (self.manifests or [0])[-1] + 1
+            if following > MAX_NUMBER or not os.path.lexists(os.path.join(path, "man", f"{following:016x}")):
+                break
+            self.manifests.append(following)
+
+    def _names(self, directory: str) -> List[str]:
+        """What a directory holds, leftovers of writes aside; nothing if it is not there."""
+        path = os.path.join(self.path, directory)
+        return sorted(name for name in os.listdir(path) if LEFTOVER.search(name) is None) if os.path.isdir(path) else []
+
+    def _numbers(self, directory: str, what: str) -> List[int]:
+        numbers = []
+        for name in self._names(directory):
+            if re.match(r"[0-9a-f]{16}\Z", name) and 0 < int(name, 16) <= MAX_NUMBER:
+                numbers.append(int(name, 16))
+            else:
+                self.problems.append(Problem("E_NAME", f"{ascii(name)} in {directory} is not the name of a {what}"))
+        return numbers
 
     def identity(self) -> Dict[str, Any]:
         path = os.path.join(self.path, "archive.json")
@@ -1029,9 +1716,91 @@ class Archive:
             problem.slot = slot
             raise
 
+    def bundles(self) -> List[str]:
+        """The names below `hist/`, whoever names them."""
+        try:
+            return self._names("hist")
+        except OSError as error:
+            raise NoAnswer(f"the archive cannot be listed: {one_line(error.strerror)}") from None
+
+    def manifest(self, n: int) -> Manifest:
+        name = f"man/{n:016x}"
+        try:
+            return read_manifest(read_file(os.path.join(self.path, "man", f"{n:016x}"), MAX_MANIFEST, f"manifest {n}"), self.uuid, n)
+        except (Problem, NoAnswer) as error:
+            problem = as_problem(error)
+            problem.slot = name
+            raise problem from None
+
+    @contextlib.contextmanager
+    def bundle(self, window: Window, part: int) -> Iterator[Bundle]:
+        """One part of a window, as its end tells. Whatever is wrong, also with what is read of it within the context, has its name."""
+        expected = window.parts[part - 1]
+        try:
+            path = os.path.join(self.path, "hist", expected.sha256)
+            if not os.path.lexists(path):
+                raise Problem("E_MISSING", f"a manifest names it for the {window}, and it is not there")
+            with open_file(path, MAX_BUNDLE, "it") as blob:
+                yield open_bundle(blob, self.uuid, window, part)
+        except (Problem, NoAnswer) as error:
+            problem = as_problem(error)
+            problem.slot = expected.name if problem.slot is None else problem.slot
+            raise problem from None
+
+    def use_windows(self, problems: Optional[List[Problem]]) -> None:
+        """M 4: from here on, windows of the newest manifest are read in place of their segments. If it cannot be read, or the log is
+        shorter than what was rolled up of it, that is a Problem; given a list, it is put there, and only the log is read."""
+        try:
+            windows = self.manifest(self.manifests[-1]).windows if self.manifests else []
+            end, last = windows[-1].last_slot if windows else 0, (self.slots or [0])[-1]
+            if windows and last <= end:  # M 2.3: the last segment of a window has a successor
+                raise Problem("E_MISSING", f"slot {end + 1} is not there, but a window goes up to {end}", None, end + 1)
+            self.windows = windows
+        except Problem as problem:
+            if problems is None:
+                raise
+            problems.append(problem)
+
+    def rolled(self, window: Window) -> Optional[Rolled]:
+        """B 8, M 4.3: the window, if all of it is right."""
+        if window.first_slot not in self.judged:
+            self.judged[window.first_slot] = None
+            try:
+                read_whole(window, lambda part: self.bundle(window, part))
+                with self.bundle(window, 1) as bundle:
+                    self.judged[window.first_slot] = Rolled(self, window, bundle.footer, bundle.entries)
+            except Problem as problem:
+                self.refuse(window, problem)
+        return self.judged[window.first_slot]
+
+    def refuse(self, window: Window, problem: Problem) -> None:
+        self.judged[window.first_slot] = None
+        self.said.append(f"the {window} is read from its segments: {problem}")
+
+    def name_of(self, place: Place) -> Union[int, str]:
+        """What stands in the column of a problem: a slot, or the name of a bundle."""
+        if isinstance(place, int):
+            return place
+        return next(window for window in self.windows if window.first_slot == place[0]).parts[place[1] - 1].name
+
+    def lines_at(self, place: Place) -> Iterator[Line]:
+        """The lines of a segment, or of a frame of a bundle."""
+        if isinstance(place, int):
+            yield from self.segment(place).lines()
+            return
+        window = next(window for window in self.windows if window.first_slot == place[0])
+        with self.bundle(window, place[1]) as bundle:
+            yield from bundle.lines(place[2], Order())
+
     def segments(self, problems: Optional[List[Problem]] = None, deep: bool = False) -> Iterator[Segment]:
-        """O 3, O 4.2: the segments in order. At the first problem it stops; given a list, it puts the problem there, passes over
-        the segment, and does not compare the next one with it."""
+        """All segments: without `use_windows` there is nothing else."""
+        for unit in self.units(problems, deep):
+            if isinstance(unit, Segment):
+                yield unit
+
+    def units(self, problems: Optional[List[Problem]] = None, deep: bool = False) -> Iterator[Union[Segment, Rolled]]:
+        """O 3, O 4.2: the segments in order, or windows in their place. At the first problem it stops; given a list, it puts the problem
+        there, passes over the segment, and does not compare the next one with it."""
         previous: Optional[Tuple[Footer, bytes]] = None
         expected, broken, watermark = 1, False, None  # type: int, bool, Optional[int]
 
@@ -1043,10 +1812,29 @@ class Archive:
 
         for problem in self.problems if deep else ():  # files that are no segments hide none
             found(problem)
-        for slot in self.slots:
+        windows = {window.first_slot: window for window in self.windows}
+        starts, end = sorted({*self.slots, *windows}), 0
+        for slot in starts:
+            if slot <= end:
+                continue  # a window was read in its place
             if slot != expected:
                 found(Problem("E_MISSING", f"slots {expected} to {slot - 1} are not there, but {slot} is", None, expected))
                 broken = True
+            if slot in windows:
+                window, rolled = windows[slot], self.rolled(windows[slot])
+                if rolled is not None and not broken:
+                    try:
+                        check_window_follows(window, previous)
+                    except Problem as unfit:
+                        self.refuse(window, unfit)
+                        rolled = None
+                if rolled is not None:
+                    end, expected, broken, watermark = window.last_slot, window.last_slot + 1, False, window.last_time
+                    previous = rolled.footer, window.head
+                    yield rolled
+                    continue
+                if not os.path.lexists(os.path.join(self.path, "log", "0000", f"{slot:016x}")):
+                    continue
             expected, data, own = slot + 1, b"", None
             try:
                 data = self.load(slot)
@@ -1055,8 +1843,11 @@ class Archive:
                 if not broken:
                     check_follows(segment.footer, previous)
             except (Problem, NoAnswer) as error:
-                problem = error if isinstance(error, Problem) else Problem("E_IO", str(error))
+                problem = as_problem(error)
                 problem.slot, broken = slot, True
+                if own is not None:
+                    with contextlib.suppress(Problem):
+                        problem.left = own, read_public(memoryview(data), own)
                 intact = salvage(data, slot) if problem.code == "E_BODY_HASH" else None
                 problem.sentence += f" ({intact})" if intact else ""
                 found(problem, own)
@@ -1145,9 +1936,110 @@ class Facts:
         return None
 
 
+class Beside:
+    """M 5, deep: what the segments say of each window of the newest manifest, gathered while they are read in order."""
+
+    def __init__(self, windows: List[Window]):
+        self.windows = {window.first_slot: window for window in windows}
+        self.proofs, self.maps_known, self.expected = Proofs(), True, 1
+        self.window: Optional[Window] = None
+        self.root, self.earliest = EventRoot(), {}  # type: EventRoot, Dict[str, int]
+        self.entries: Dict[int, bytes] = {}  # by first slot: digest of Proofs at the end of the window
+        self.compared: Set[int] = set()  # windows all of whose segments were read
+
+    def lost(self, problem: Problem) -> None:
+        """A segment that cannot be used, or several that are not there."""
+        if isinstance(problem.slot, int) and problem.code not in ("E_OBJECT", "E_KEY"):
+            self.window = None
+            if problem.left is None:
+                self.maps_known = False
+            else:
+                self.proofs.take(problem.left[1], problem.left[0].last_seq)
+            self.expected = problem.slot + 1
+
+    def take(self, segment: Segment) -> Iterator[Problem]:
+        f = segment.footer
+        if f.first_slot != self.expected:
+            self.window, self.maps_known = None, False
+        self.expected = f.first_slot + 1
+        self.proofs.take(segment.public, f.last_seq)
+        name = ""
+        if f.first_slot in self.windows:
+            self.window, self.root, self.earliest = self.windows[f.first_slot], EventRoot(), {}
+            name = self.window.parts[0].name
+            for member in ("previous", "first_seq", "first_time"):
+                if getattr(self.window, member) != getattr(f, member):
+                    yield Problem("E_CHAIN", f"{member.replace('_', ' ')} of the {self.window} is not that of its first segment", None, name)
+        if self.window is None:
+            return
+        for line in segment.lines():
+            self.root.add(leaf_hash(line))
+            note_earliest(self.earliest, line)
+        window, name = self.window, self.window.parts[0].name
+        if f.last_slot < window.last_slot:
+            return
+        self.window = None
+        self.compared.add(window.first_slot)
+        if (window.last_seq, window.last_time, window.head) != (f.last_seq, f.last_time, segment.sha256):
+            yield Problem("E_CHAIN", f"last seq, last time or head of the {window} is not that of its last segment", None, name)
+        if window.root != self.root.root():
+            yield Problem("E_ROOT", f"the event root of the {window} is not that of its segments", None, name)
+        if window.earliest != self.earliest:
+            yield Problem("E_PUBLIC", f"earliest of the {window} is not that of its segments", None, name)
+        if self.maps_known:
+            self.entries[window.first_slot] = self.proofs.digest()
+
+
+def verify_manifests(archive: Archive, problems: List[Problem]) -> Tuple[Optional[Manifest], Set[str]]:
+    """M 5, ends: every manifest. The newest one, if it can be read, and the bundles that any of them names."""
+    before: Optional[Manifest] = None
+    expected, named = 1, set()  # type: int, Set[str]
+    newest: Optional[Manifest] = None
+    for n in archive.manifests:
+        if n != expected:
+            problems.append(Problem("E_MISSING", f"manifests {expected} to {n - 1} are not there, but {n} is", None, f"man/{expected:016x}"))
+            before = None
+        expected, newest = n + 1, None
+        try:
+            manifest = archive.manifest(n)
+            named.update(part.sha256 for window in manifest.windows for part in window.parts)
+            newest = manifest
+            if before is not None:
+                check_manifest_follows(manifest, before)
+        except Problem as problem:
+            problem.slot = f"man/{n:016x}"
+            problems.append(problem)
+        before = newest
+    return newest, named
+
+
+def verify_windows(archive: Archive, windows: List[Window], beside: Beside, problems: List[Problem]) -> List[Tuple[Window, Whole]]:
+    """M 5, data and deep: the windows that are right by themselves. If one of several parts is wrong, the others are read all the same."""
+    right: List[Tuple[Window, Whole]] = []
+    for window in windows:
+        def opened(part: int, window: Window = window) -> "contextlib.AbstractContextManager[Bundle]":
+            return archive.bundle(window, part)
+        try:
+            whole = read_whole(window, opened, deep=window.first_slot not in beside.compared)  # else the segments told what is wrong with objects
+        except Problem as first:
+            found: List[Problem] = []
+            for part in range(1, len(window.parts) + 1):
+                try:
+                    read_whole(window, opened, [part])
+                except Problem as problem:
+                    found.append(problem)
+            first.slot = first.slot or window.parts[0].name
+            problems.extend(found or [first])
+            continue
+        if beside.entries.get(window.first_slot, whole.entries) != whole.entries:
+            problems.append(Problem("E_PUBLIC", f"entries of the {window} are not what the resume maps of the segments say", None, window.parts[0].name))
+        right.append((window, whole))
+    return right
+
+
 def verify(path: str, facts: Optional[Facts] = None) -> int:
-    """Everything of F 12 with the deep check, O 3 for all neighbours, that gaps are closed by what names them, and, if asked, O 4.3.
-    7 if there is a problem."""
+    """Everything of F 12 with the deep check, O 3 for all neighbours, that gaps are closed by what names them, manifests and windows as
+    deep as M 5 goes, and, if asked, O 4.3. 7 if there is a problem."""
     problems: List[Problem] = []
     printed, usable = 0, True
     archive: Optional[Archive] = None
@@ -1158,12 +2050,21 @@ def verify(path: str, facts: Optional[Facts] = None) -> int:
     except (Problem, NoAnswer) as error:
         if archive is None and isinstance(error, NoAnswer):
             raise
-        problems.append(error if isinstance(error, Problem) else Problem("E_IO", str(error)))
+        problems.append(as_problem(error))
         usable = problems[0].code not in ("E_VERSION", "E_FEATURE")  # what we do not know how to read, we do not judge
     ranges: List[List[int]] = []
     count = epochs = known = 0
     openings: Set[int] = set()
+    right: List[Tuple[Window, Whole]] = []
+    newest: Optional[Manifest] = None
     if archive is not None and usable:
+        newest, named = verify_manifests(archive, problems)
+        windows = newest.windows if newest else []
+        beside = Beside(windows)
+        if windows and (archive.slots or [0])[-1] <= windows[-1].last_slot:
+            end = windows[-1].last_slot + 1
+            problems.append(Problem("E_MISSING", f"slot {end} is not there, but a window goes up to {end - 1}", None, end))
+        known = len(problems)
         for segment in archive.segments(problems, deep=True):
             f = segment.footer
             count, epochs = count + 1, epochs + bool(f.flags & FENCE)
@@ -1173,6 +2074,9 @@ def verify(path: str, facts: Optional[Facts] = None) -> int:
                 ranges.append([f.first_seq, f.last_seq, f.first_time, f.last_time])
             if facts and len(problems) > known:
                 facts.hole()
+            for problem in problems[known:]:
+                beside.lost(problem)
+            problems.extend(beside.take(segment))
             for line in segment.lines() if f.flags & HAS_GAP or facts else ():
                 for wrong in facts.broken_by(line) if facts else ():
                     problems.append(Problem("FACT", wrong, None, f.first_slot))
@@ -1187,18 +2091,45 @@ def verify(path: str, facts: Optional[Facts] = None) -> int:
             for problem in problems[printed:]:
                 show(str(problem))
             printed = len(problems)
+        right = verify_windows(archive, windows, beside, problems)
+        ranges = joined(ranges + [[window.first_seq, window.last_seq, whole.first_time, whole.last_time] for window, whole in right])
+        for window, _ in right:
+            if window.first_slot not in beside.compared:
+                archive.notes.append(f"the {window} was not compared with its segments, which cannot all be read")
+            elif window.first_slot not in beside.entries:
+                archive.notes.append(f"entries of the {window} were not compared: a resume map before its end cannot be read")
+        if archive.manifests and newest is None:
+            archive.notes.append("no bundle was checked: the newest manifest cannot be read")
+        for name in archive.bundles():
+            if DIGEST.match(name) is None:
+                archive.notes.append(f"hist/{ascii(name)} is not known to format 0.2 and was passed over")
+            elif name not in named and newest is not None:
+                archive.notes.append(f"hist/{name} is named by no manifest")
     for problem in problems[printed:]:
         show(str(problem))
     for note in archive.notes if archive else []:
         show(f"note: {note}")
     if archive is not None and usable:
         show(f"readable: {count} of {len(archive.slots)} segments found, {epochs} epochs")
+        if newest is not None:
+            show(f"readable: {len(right)} of {len(newest.windows)} windows of manifest {newest.n}")
         for number, (first, last, begin, end) in enumerate(ranges):
             if first > (ranges[number - 1][1] + 1 if number else 1):
                 show(f"not readable: seqs {ranges[number - 1][1] + 1 if number else 1} to {first - 1}")
             show(f"readable: seqs {first} to {last}, {format_time(begin)} to {format_time(end)}")
     show(f"{len(problems)} problem(s)")
     return 7 if problems else 0
+
+
+def joined(ranges: List[List[int]]) -> List[List[int]]:
+    """(first seq, last seq, time of the first, time of the last): what touches or overlaps is put together."""
+    result: List[List[int]] = []
+    for one in sorted(ranges):
+        if not result or one[0] > result[-1][1] + 1:
+            result.append(list(one))
+        elif one[1] > result[-1][1]:
+            result[-1][1], result[-1][3] = one[1], one[3]
+    return result
 
 
 def describe(line: Line, version: Optional[str] = None) -> Dict[str, Any]:
@@ -1227,19 +2158,35 @@ def complain(problems: List[Problem]) -> int:
     return 7 if problems else 0
 
 
-def log(path: str, keep_going: bool) -> int:
+def log(path: str, keep_going: bool, log_only: bool = False) -> int:
+    """One line per record, in the order of seqs, of windows (the bundles of which are read as often as needed) as of segments."""
     archive = Archive(path)
     archive.identity()
     problems: List[Problem] = []
-    for segment in archive.segments(problems if keep_going else None):
-        for line in segment.lines():
-            version = None
-            try:
-                version = resource_version(line)
-            except Problem as problem:
-                problem.slot = segment.footer.first_slot
-                problems.append(problem)
-            show(COMPACT.encode(describe(line, version)))
+
+    def shown(place: Place, line: Line) -> bytes:
+        version = None
+        try:
+            version = resource_version(line)
+        except Problem as problem:
+            problem.slot = archive.name_of(place)
+            broken[line.head["seq"]] = problem
+        return COMPACT.encode(describe(line, version)).encode("utf-8", "backslashreplace") + b"\n"
+
+    broken: Dict[int, Problem] = {}
+    if not log_only:
+        archive.use_windows(problems if keep_going else None)
+    for unit in archive.units(problems if keep_going else None):
+        if isinstance(unit, Rolled):
+            for text in unit.in_order(shown):
+                sys.stdout.buffer.write(text)
+        else:
+            for line in unit.lines():
+                sys.stdout.buffer.write(shown(unit.footer.first_slot, line))
+        problems.extend(broken[seq] for seq in sorted(broken))
+        broken.clear()
+    for sentence in archive.said:
+        show(f"note: {sentence}", sys.stderr)
     return complain(problems)
 
 
@@ -1252,10 +2199,10 @@ class Target(NamedTuple):
 
 
 class Applied(NamedTuple):
-    """What is known of one object: `state` is present, withheld or absent, set by record `seq` in `slot`."""
+    """What is known of one object: `state` is present, withheld or absent, set by record `seq`, which is at `place`."""
     state: str
     seq: int
-    slot: int
+    place: Place
     uid: str
 
 
@@ -1270,30 +2217,35 @@ class Surroundings:
         self.back_dated: List[Tuple[int, int, Key, Optional[Applied]]] = []
         self.gaps: Dict[int, Dict[str, Any]] = {}
         self.late: List[Dict[str, Any]] = []
-        self.proofs: Dict[Tuple[str, str, str], Dict[str, Any]] = {}
+        self.proofs = Proofs()
         self.watermark = 0
 
-    def take(self, segment: Segment) -> None:
-        footer, time = segment.footer, self.target.time
+    def take_what_is_left(self, problem: Problem) -> None:
+        """F 12: of a damaged segment, its resume map."""
+        if problem.left is not None:
+            self.proofs.take(problem.left[1], problem.left[0].last_seq)
+
+    def take(self, unit: Union[Segment, Rolled]) -> None:
+        footer, time = unit.footer, self.target.time
         self.watermark = footer.last_time
-        for key, entry in segment.public.entries.items():
-            known = self.proofs.setdefault(key, {"first": None, "last": None})
-            known["state"], known["captured"] = entry["state"], True
-            if "provenAt" in entry:
-                known["first"] = entry["provenAt"] if known["first"] is None else known["first"]
-                known["last"] = entry["provenAt"]
-        if segment.public.complete:
-            for key in self.proofs.keys() - segment.public.entries.keys():
-                self.proofs[key]["captured"] = False
-        if footer.records and self.target.seq is None and footer.last_time <= time:
+        if isinstance(unit, Segment):
+            self.proofs.take(unit.public, footer.last_seq)
+            records = footer.records
+        else:
+            self.proofs.replace(unit.entries)
+            records = footer.last_seq - footer.first_seq + 1
+        if records and self.target.seq is None and footer.last_time <= time:
             self.seq = footer.last_seq
-        searched = self.target.seq is None and footer.records and footer.first_time <= time < footer.last_time
-        if not searched and not footer.flags & (HAS_GAP | HAS_LO | HAS_FROM):
+        searched = self.target.seq is None and records and footer.first_time <= time < footer.last_time
+        flags = HAS_GAP | HAS_LO | HAS_FROM
+        if not searched and not (footer.flags & flags if isinstance(unit, Segment) else self.reaches_back(unit.window.earliest)):
             return
-        for line in segment.lines():
+        slot, known = footer.first_slot, len(self.late)
+        flags = 0 if searched else flags
+        for place, line in unit.lines(lambda _: True, flags) if isinstance(unit, Rolled) else ((slot, line) for line in unit.lines()):
             head = line.head
             if self.target.seq is None and head["t"] <= time:
-                self.seq = head["seq"]
+                self.seq = max(self.seq, head["seq"])
             if not line.known:
                 continue
             if head["op"] == "G":
@@ -1304,7 +2256,14 @@ class Surroundings:
                 shown = describe(line._replace(obj=None))
                 self.late.append({member: shown[member] for member in ("seq", "op", "group", "kind", "namespace", "name", "lo", "t")})
             if "from" in head:
-                self.back_dated.append((head["from"], head["seq"], line.object_key, effect_of(line, footer.first_slot)))
+                self.back_dated.append((head["from"], head["seq"], line.object_key, effect_of(line, place)))
+        self.late[known:] = sorted(self.late[known:], key=lambda late: late["seq"])  # a window has them in the order of keys; gaps, without key, in that of seqs
+
+    def reaches_back(self, earliest: Dict[str, int]) -> bool:
+        """B 5, M 4.4: whether a window can matter for what lies before it. One that closes a gap may say that the gap began later."""
+        time = self.target.time
+        return (earliest.get("lo", time) < time or earliest.get("from", self.seq + 1) <= self.seq or earliest.get("gap", time) < time
+                or ("gap" in earliest and bool(self.covering())))
 
     def covering(self) -> List[Dict[str, Any]]:
         """O 4.2, the gaps that cover T."""
@@ -1320,12 +2279,12 @@ class Surroundings:
         """O 4.2, every resource that was ever captured, and whether it is proven at T."""
         time, resources = self.target.time, []
         gaps = [(g["group"], g["resource"], g.get("scope", "")) for g in self.covering() if "object" not in g]
-        for key in sorted(self.proofs, key=sort_key):
-            known = self.proofs[key]
-            first, last = known["first"], known["last"]
-            proven = first is not None and first <= time <= last and not any(gap[:2] == key[:2] and gap[2] in ("", key[2]) for gap in gaps)
+        for key in sorted(self.proofs.known, key=sort_key):
+            known = self.proofs.known[key]
+            first, last = known.get("since"), known.get("provenAt")
+            proven = first is not None and last is not None and first <= time <= last and not any(gap[:2] == key[:2] and gap[2] in ("", key[2]) for gap in gaps)
             resources.append({
-                "group": key[0], "resource": key[1], "scope": key[2] or None, "captured": known["captured"], "state": known["state"],
+                "group": key[0], "resource": key[1], "scope": key[2] or None, "captured": known["current"], "state": known["state"],
                 "provenFrom": None if first is None else format_time(first), "provenTo": None if last is None else format_time(last),
                 "proven": proven})
         return resources
@@ -1335,39 +2294,81 @@ def sort_key(key: Tuple[str, ...]) -> Tuple[bytes, ...]:
     return tuple(part.encode("utf-8") for part in key)
 
 
-def effect_of(line: Line, slot: int) -> Optional[Applied]:
+def effect_of(line: Line, place: Place) -> Optional[Applied]:
     """O 4.1, the table: the new state, or None for a record that can only end one."""
     state = EFFECT.get(line.head["op"])
-    return None if state is None else Applied(state, line.head["seq"], slot, line.head["k"][5])
+    return None if state is None else Applied(state, line.head["seq"], place, line.head["k"][5])
+
+
+class Fold:
+    """O 4.1: the records of each object in the order of (counts from, seq). Objects do not depend on each other, so that records may come
+    in any order that is the right one for each object. Back-dated ones are merged in where they count."""
+
+    def __init__(self, back_dated: List[Tuple[int, int, Key, Optional[Applied]]], last: int):
+        self.objects: Dict[Key, Applied] = {}
+        self.last = last
+        self.waiting: Dict[Key, List[Tuple[int, int, Optional[Applied]]]] = {}
+        for counts, seq, key, applied in sorted(back_dated, key=lambda entry: entry[:2], reverse=True):
+            if counts <= last:
+                self.waiting.setdefault(key, []).append((counts, seq, applied))
+
+    def take(self, line: Line, place: Place) -> None:
+        head = line.head
+        if not line.known or "k" not in head or "from" in head or head["seq"] > self.last:
+            return
+        key, applied = line.object_key, effect_of(line, place)
+        self.catch_up(key, head["seq"])
+        if applied is not None:
+            self.objects[key] = applied
+        elif key in self.objects and self.objects[key].uid == head["k"][5]:
+            del self.objects[key]
+
+    def catch_up(self, key: Key, before: int) -> None:
+        waiting = self.waiting.get(key)
+        while waiting and waiting[-1][0] < before:
+            applied = waiting.pop()[2]
+            if applied is not None:
+                self.objects[key] = applied
+
+    def end(self) -> Dict[Key, Applied]:
+        for key in self.waiting:
+            self.catch_up(key, self.last + 1)
+        return self.objects
 
 
 def state_at(archive: Archive, surroundings: Surroundings, problems: Optional[List[Problem]]) -> Dict[Key, Applied]:
-    """O 4.1: records in the order of (counts from, seq). Back-dated ones are merged in where they count."""
-    last, objects = surroundings.seq, {}  # type: int, Dict[Key, Applied]
-    waiting = sorted((entry for entry in surroundings.back_dated if entry[0] <= last), key=lambda entry: entry[:2], reverse=True)
-
-    def apply_waiting(before: int) -> None:
-        while waiting and waiting[-1][0] < before:
-            _, _, key, applied = waiting.pop()
-            if applied is not None:
-                objects[key] = applied
-
-    for segment in archive.segments(problems):
-        if segment.footer.first_seq > last:
+    """O 4.1. A window has the records of an object side by side, except for those of an object whose home changed (O 5): such objects are
+    looked at in a second pass, in the order of seqs."""
+    last = surroundings.seq
+    fold, moved = Fold(surroundings.back_dated, last), set()  # type: Fold, Set[Key]
+    for unit in archive.units(problems):
+        if unit.footer.first_seq > last:
             break
-        for line in segment.lines():
-            head = line.head
-            if head["seq"] > last:
+        if isinstance(unit, Segment):
+            for line in unit.lines():
+                fold.take(line, unit.footer.first_slot)
+            continue
+        newest: Dict[Key, int] = {}
+        for place, line in unit.lines(lambda frame: frame.first_seq <= last):
+            if line.known and "k" in line.head:
+                if newest.get(line.object_key, 0) > line.head["seq"]:
+                    moved.add(line.object_key)
+                newest[line.object_key] = line.head["seq"]
+            fold.take(line, place)
+    objects = fold.end()
+    if moved:
+        records: List[Tuple[int, Place, Line]] = []
+        for unit in archive.units(None if problems is None else []):
+            if unit.footer.first_seq > last:
                 break
-            apply_waiting(head["seq"])
-            if not line.known or "k" not in head or "from" in head:
-                continue
-            key, applied = line.object_key, effect_of(line, segment.footer.first_slot)
-            if applied is not None:
-                objects[key] = applied
-            elif key in objects and objects[key].uid == head["k"][5]:
-                del objects[key]
-    apply_waiting(last + 1)
+            slot = unit.footer.first_slot
+            lines = ((slot, line) for line in unit.lines()) if isinstance(unit, Segment) else unit.lines(lambda frame: frame.first_seq <= last)
+            records.extend((line.head["seq"], place, line._replace(obj=None)) for place, line in lines
+                           if line.known and "k" in line.head and line.object_key in moved)
+        again = Fold([entry for entry in surroundings.back_dated if entry[2] in moved], last)
+        for _, place, line in sorted(records, key=lambda record: record[0]):
+            again.take(line, place)
+        objects = {**{key: applied for key, applied in objects.items() if key not in moved}, **again.end()}
     return objects
 
 
@@ -1391,6 +2392,12 @@ def find_target(archive: Archive, at: str, keep_going: bool) -> Target:
                 raise
             return Target(footer.last_time, footer.last_seq)
         raise NoAnswer("no segment can be read")
+    for window in archive.windows:
+        if window.first_seq <= wanted <= window.last_seq:
+            rolled = archive.rolled(window)
+            for _, line in rolled.lines(lambda frame: frame.first_seq <= wanted <= frame.last_seq) if rolled else ():
+                if line.head["seq"] == wanted:
+                    return Target(line.head["t"], wanted)
     for slot in archive.slots:
         try:
             footer = archive.footer(slot)
@@ -1403,54 +2410,61 @@ def find_target(archive: Archive, at: str, keep_going: bool) -> Target:
     raise NoAnswer(f"the archive has no record {wanted}, or it is damaged")
 
 
-def dump(path: str, at: str, explain: bool, keep_going: bool) -> int:
-    """O 4: three passes, none of which holds more than one segment: what surrounds T, the state at S, the objects themselves."""
+def dump(path: str, at: str, explain: bool, keep_going: bool, log_only: bool = False) -> int:
+    """O 4: three passes, none of which holds more than one segment or frame: what surrounds T, the state at S, the objects themselves."""
     archive = Archive(path)
     archive.identity()
-    target = find_target(archive, at, keep_going)
     problems: List[Problem] = []
-    around = Surroundings(target)
-    for segment in archive.segments(problems):
-        around.take(segment)
+    if not log_only:
+        archive.use_windows(problems if keep_going else None)
+    target = find_target(archive, at, keep_going)
+    around, known = Surroundings(target), 0
+    for unit in archive.units(problems):
+        for problem in problems[known:]:
+            around.take_what_is_left(problem)
+        known = len(problems)
+        around.take(unit)
+    for problem in problems[known:]:
+        around.take_what_is_left(problem)
     hiding = [problem for problem in problems if problem.touches(target.time)]
     if hiding and not keep_going:
         raise hiding[0]
     if around.seq == 0:
         raise NoAnswer("there is no answer: the archive has no record at or before that time")
     objects = state_at(archive, around, [])
-    needed: Dict[int, Set[int]] = {}
+    needed: Dict[Place, Set[int]] = {}
     for applied in objects.values():
         if applied.state == "present":
-            needed.setdefault(applied.slot, set()).add(applied.seq)
+            needed.setdefault(applied.place, set()).add(applied.seq)
     places: Dict[int, Tuple[int, int]] = {}
     with tempfile.TemporaryFile() as spool:
-        for slot in sorted(needed):
-            spool_objects(archive, slot, needed[slot], spool, places)
+        for place in needed:
+            spool_objects(archive, place, needed[place], spool, places)
         for key in sorted(objects, key=sort_key):
             if objects[key].state == "present":
                 position, size = places[objects[key].seq]
                 spool.seek(position)
                 sys.stdout.buffer.write(spool.read(size))
-    report(around, objects, problems, explain)
+    report(around, objects, problems, explain, archive.said)
     return 7 if hiding else 0
 
 
-def spool_objects(archive: Archive, slot: int, seqs: Set[int], spool: BinaryIO, places: Dict[int, Tuple[int, int]]) -> None:
-    """Writes the lines of `dump` for some records of a slot. The bytes of the object are those of the archive."""
-    for line in archive.segment(slot).lines():
+def spool_objects(archive: Archive, place: Place, seqs: Set[int], spool: BinaryIO, places: Dict[int, Tuple[int, int]]) -> None:
+    """Writes the lines of `dump` for some records at a place. The bytes of the object are those of the archive."""
+    for line in archive.lines_at(place):
         if line.head["seq"] in seqs:
             try:
                 version = check_object(line)
             except Problem as problem:
-                problem.slot = slot
+                problem.slot = archive.name_of(place)
                 raise
             text = COMPACT.encode(describe(line, version)).encode("utf-8")[:-1] + b',"object":' + (line.obj or b"") + b"}\n"
             places[line.head["seq"]] = (spool.tell(), len(text))
             spool.write(text)
 
 
-def report(around: Surroundings, objects: Dict[Key, Applied], problems: List[Problem], explain: bool) -> None:
-    """O 4.2: what is not certain, to stderr: as text, or as one JSON object."""
+def report(around: Surroundings, objects: Dict[Key, Applied], problems: List[Problem], explain: bool, notes: List[str]) -> None:
+    """O 4.2: what is not certain, to stderr: as text, or as one JSON object. And what was read otherwise than one would think."""
     def listed(state: str) -> List[Dict[str, Any]]:
         return [{"group": key[0], "kind": key[1], "namespace": key[2], "name": key[3], "seq": objects[key].seq}
                 for key in sorted(objects, key=sort_key) if objects[key].state == state]
@@ -1461,8 +2475,10 @@ def report(around: Surroundings, objects: Dict[Key, Applied], problems: List[Pro
              "resources": resources, "gaps": around.covering(), "late": around.late,
              "passedOver": [str(problem) for problem in problems]}
     if explain:
-        show(COMPACT.encode(facts), sys.stderr)
+        show(COMPACT.encode({**facts, "notes": notes} if notes else facts), sys.stderr)
         return
+    for note in notes:
+        show(f"note: {note}", sys.stderr)
     show(f"state at {facts['time']}, seq {around.seq}; the archive reaches to {facts['watermark']}", sys.stderr)
     for resource in resources:
         if not resource["proven"]:
@@ -1495,12 +2511,19 @@ def run_vector(directory: str, name: str) -> str:
     """The empty text if the vector gives what it expects, else what is wrong."""
     headers, data = read_vector(os.path.join(directory, name))
     expect, deep = headers.get("expect"), headers.get("deep") == "yes"
-    if not expect or headers.get("object") not in ("segment", "identity"):
+    if not expect or headers.get("object") not in ("segment", "identity", "bundle", "manifest"):
         return "the vector has no expect or no object"
+    if headers["object"] == "bundle":
+        return run_bundle_vector(headers, data)
     got, segment = "ok", None  # type: str, Optional[Segment]
     try:
         if headers["object"] == "identity":
             read_identity(data)
+        elif headers["object"] == "manifest":
+            manifest = read_manifest(data, headers["archive"], int(headers["n"]))
+            if "follows" in headers:
+                other, before = read_vector(os.path.join(directory, os.path.basename(headers["follows"])))
+                check_manifest_follows(manifest, read_manifest(before, other["archive"], int(other["n"])))
         else:
             slot = int(headers["slot"])
             segment = read_segment(data, headers["archive"], slot)
@@ -1530,6 +2553,48 @@ def run_vector(directory: str, name: str) -> str:
     return ""
 
 
+def run_bundle_vector(headers: Dict[str, str], data: bytes) -> str:
+    """F 14, of a bundle: it is read whole, and without its siblings, if it has any."""
+    expect, deep = headers["expect"], headers.get("deep") == "yes"
+    found: Dict[str, str] = {}
+    try:
+        window, part = read_window(parse_object(headers["window"].encode(), "E_MANIFEST", "the window")), int(headers["part"])
+        check_window(window)
+        expected = window.parts[part - 1] if part > 0 else None
+    except (Problem, KeyError, ValueError, IndexError) as error:
+        return f"bad header: {one_line(error)}"
+    if expected is None or "archive" not in headers:
+        return "bad header: part or archive"
+    if "name" in headers:
+        window.parts[part - 1] = expected._replace(sha256=headers["name"].rpartition("/")[2])
+
+    @contextlib.contextmanager
+    def opened(number: int) -> Iterator[Bundle]:
+        yield open_bundle(Blob(io.BytesIO(data), len(data)), headers["archive"], window, number)
+
+    got = "ok"
+    try:
+        parts = None if len(window.parts) == 1 else [part]
+        whole = read_whole(window, opened, parts, False, "name" in headers)
+        with opened(part) as bundle:
+            root = bundle.footer.root
+        found = {"records": str(window.parts[part - 1].records), "root": root.hex(), "sha256": hashlib.sha256(data).hexdigest(), "content": whole.contents[0]}
+        if deep or expect == "ok":
+            read_whole(window, opened, parts, True, False)
+    except Problem as problem:
+        got = problem.code
+        if deep and not found:
+            return f"{problem} without a deep check"
+        if got != expect:
+            return f"expected {expect}, got {problem}"
+    if got != expect:
+        return f"expected {expect}, got {got}"
+    for member, value in found.items():
+        if expect == "ok" and headers.get(member, value) != value:
+            return f"{member} is {value}, not {headers[member][:80]}"
+    return ""
+
+
 def vectors(directory: str) -> int:
     """F 14. 7 if any vector fails, or there are none."""
     try:
@@ -1550,7 +2615,7 @@ def vectors(directory: str) -> int:
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
-    parser = argparse.ArgumentParser(prog="reader.py", description="Reads a VMRewind archive (format 0.1) from a directory.")
+    parser = argparse.ArgumentParser(prog="reader.py", description="Reads a VMRewind archive (format 0.1 and 0.2) from a directory.")
     commands = parser.add_subparsers(dest="command", required=True)
     for name, what in (("verify", "check everything; exit 7 if there is a problem"), ("log", "print one JSON line per record"),
                        ("dump", "print the objects as they were"), ("vectors", "run the vectors of the specification")):
@@ -1560,6 +2625,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
             command.add_argument("--facts", action="store_true", help="also check ordering.md 4.3 (facts 2, 3 and 5), in memory for every object")
         if name in ("log", "dump"):
             command.add_argument("--keep-going", action="store_true", help="pass over damaged segments, and say so")
+            command.add_argument("--log-only", action="store_true", help="read only segments, as if nothing had been rolled up")
         if name == "dump":
             command.add_argument("--at", required=True, help="RFC 3339 time, seq:N or latest")
             command.add_argument("--explain", action="store_true", help="what is uncertain as JSON on stderr")
@@ -1568,9 +2634,9 @@ def main(arguments: Optional[List[str]] = None) -> int:
         if given.command == "verify":
             code = verify(given.directory, Facts() if given.facts else None)
         elif given.command == "log":
-            code = log(given.directory, given.keep_going)
+            code = log(given.directory, given.keep_going, given.log_only)
         elif given.command == "dump":
-            code = dump(given.directory, given.at, given.explain, given.keep_going)
+            code = dump(given.directory, given.at, given.explain, given.keep_going, given.log_only)
         else:
             code = vectors(given.directory)
         sys.stdout.flush()

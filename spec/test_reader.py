@@ -196,6 +196,180 @@ def run(*arguments: str) -> Tuple[int, str, str]:
     return code, out.buffer.getvalue().decode(), err.buffer.getvalue().decode()
 
 
+# --- a writer of windows and manifests --------------------------------------------------------------------------------------
+
+def sort_elements(line: bytes) -> Tuple[bytes, ...]:
+    """(home, namespace, name, group, kind) of a line, five times nothing if it has no key."""
+    head = json.loads(line.partition(b',"obj":')[0] + (b"}" if b',"obj":' in line else b""))
+    return tuple(part.encode() for part in head["k"][:5]) if "k" in head else (b"",) * 5
+
+
+def head_of(line: bytes) -> Dict[str, Any]:
+    return json.loads(line.partition(b',"obj":')[0] + (b"}" if b',"obj":' in line else b""))
+
+
+def bloom(lines: List[bytes]) -> bytes:
+    """The filter by its definition, bit by bit."""
+    entries = set()
+    for line in lines:
+        if "k" in head_of(line):
+            home, namespace, name, group, kind = sort_elements(line)
+            entries |= {b"\1" + home, b"\2" + b"\0".join((namespace, name, group, kind))}
+    bits = [0] * (8 * max(1, (10 * len(entries) + 7) // 8))
+    for entry in entries:
+        digest = sha(entry)
+        for j in range(7):
+            bits[(int.from_bytes(digest[:8], "little") + j * int.from_bytes(digest[8:16], "little")) % len(bits)] = 1
+    return bytes(sum(bit << i for i, bit in enumerate(bits[at:at + 8])) for at in range(0, len(bits), 8))
+
+
+def resume(segments: Dict[int, bytes], last: int) -> List[Dict[str, Any]]:
+    """The entries of a window that ends in slot `last`: all resume maps that can be read, one after the other."""
+    known: Dict[Tuple[str, str, str], Dict[str, Any]] = {}
+    for slot in range(1, last + 1):
+        try:
+            footer = reader.read_footer(segments[slot], len(segments[slot]), ARCHIVE, slot)
+            public = json.loads(segments[slot][footer.body_length + 48:-384])
+        except reader.Problem:
+            continue
+        names = []
+        for item in public["entries"]:
+            name = (item["group"], item["resource"], item.get("scope", ""))
+            names.append(name)
+            old = known.get(name, {})
+            known[name] = {**item, "named": old.get("named", footer.last_seq), "current": True}
+            since = old.get("since", item.get("provenAt"))
+            known[name].update({} if since is None else {"since": since})
+        for name in known:
+            known[name]["current"] = known[name]["current"] and (name in names or not public["complete"])
+    return [known[name] for name in sorted(known)]
+
+
+def roll(segments: Dict[int, bytes], first: int, last: int, level: int = 2, parts: int = 1, per_member: int = 1 << 30, per_frame: int = 1 << 30,
+         **hooks: Any) -> Tuple[Dict[str, Any], Dict[str, bytes]]:
+    """A window of the slots `first` to `last`: WINDOW and its bundles by name. `hooks` change one thing each, as those of Maker do."""
+    def change(name: str, value: Any) -> Any:
+        hook: Callable[[Any], Any] = hooks.get(name, lambda same: same)
+        return hook(value)
+
+    read = [reader.read_segment(segments[slot], ARCHIVE, slot) for slot in range(first, last + 1)]
+    begin, end = read[0].footer, read[-1].footer
+    lines = [part.content[a:b] for segment in read for part in segment.parts for a, b in reader.line_bounds(part)]
+    root, head = tree([leaf(line) for line in lines]), sha(segments[last])
+    earliest: Dict[str, int] = {}
+    for parsed in map(head_of, lines):
+        for member, value in (("lo", parsed.get("lo")), ("from", parsed.get("from")), ("gap", parsed["gap"]["from"] if parsed["op"] == "G" else None)):
+            if value is not None:
+                earliest[member] = min(value, earliest.get(member, value))
+    earliest = change("earliest", earliest)
+    ordered = change("lines", sorted(lines, key=lambda line: (sort_elements(line), head_of(line)["seq"])))
+    step = -(-len(ordered) // parts)
+    chunks = [ordered[at:at + step] for at in range(0, len(ordered), step)]
+    window = {"earliest": earliest, "firstSegment": first, "lastSegment": last, "firstSeq": begin.first_seq, "lastSeq": end.last_seq,
+              "firstTime": begin.first_time, "lastTime": end.last_time, "head": head.hex(), "level": level, "parts": [], "prev": begin.previous.hex(),
+              "root": root.hex()}
+    bundles: Dict[str, bytes] = {}
+    for number, chunk in enumerate(chunks):
+        members: List[List[bytes]] = []
+        for line in chunk:
+            tag = ("k" in head_of(line), sort_elements(line)[0])
+            if not members or tag != ("k" in head_of(members[-1][0]), sort_elements(members[-1][0])[0]) or len(members[-1]) >= per_member:
+                members.append([])
+            members[-1].append(line)
+        members = change("members", members)
+        frames: List[List[List[bytes]]] = [[]] if hooks.get("alone") else []
+        for member in members:
+            if not frames or sum(map(len, frames[-1])) >= per_frame or frames == [[]]:
+                frames.append([])
+            frames[-1].append(member)
+        flags = 8 | (16 if any(head_of(line)["op"] == "G" for line in chunk) else 0) | (32 if any("lo" in head_of(line) for line in chunk) else 0) \
+            | (64 if any("from" in head_of(line) for line in chunk) else 0)
+        own = change("root", tree([leaf(line) for line in sorted(chunk, key=lambda line: head_of(line)["seq"])]))
+        window["root"] = own.hex() if len(chunks) == 1 else window["root"]
+        f: Dict[str, Any] = dict(
+            skippable=0x184D2A5D, length=376, magic=b"KVBFOOT1", major=0, minor=2, kind=2, level=level, shard=0, flags=flags, features=0,
+            archive=bytes.fromhex(ARCHIVE.replace("-", "")), epoch=end.epoch, first_slot=first, last_slot=last, first_seq=begin.first_seq,
+            last_seq=end.last_seq, records=len(chunk), members=len(members) + 1, first_time=begin.first_time, last_time=end.last_time, index_offset=0,
+            index_length=0, index_content=0, body_length=0, encryption_length=0, signer=0, body_hash=b"", previous=begin.previous, root=own,
+            index_hash=b"", nonce=end.nonce)
+        meta = {"format": "0.2", "kind": "history", "archive": ARCHIVE, "shard": 0, "level": level, "firstSegment": first, "lastSegment": last,
+                "epoch": end.epoch, "nonce": end.nonce.hex(), "firstSeq": begin.first_seq, "lastSeq": end.last_seq, "records": len(chunk),
+                "firstTime": begin.first_time, "lastTime": end.last_time, "prev": begin.previous.hex(), "root": own.hex(), "head": head.hex(),
+                "part": number + 1, "salt": "ab" * 16, "software": "test"}
+        contents, count = [], 0
+        for frame in frames:
+            content = tar("meta.json", change("meta", compact(meta).encode() + b"\n")) if not contents else b""
+            for member in frame:
+                count += 1
+                home = "".join(chr(byte) if chr(byte).isalnum() and byte < 128 or chr(byte) in ".-" else "_" for byte in sort_elements(member[0])[0])
+                content += tar(change("name", "%08d-%s.jsonl" % (count, home[:80])), change("member", b"".join(line + b"\n" for line in member)))
+            contents.append(content)
+        contents = change("contents", contents)
+        stored = change("frames", [zstd(content) for content in contents])
+        table, offset = [], 0
+        for frame, content, raw in zip(frames, contents, stored):
+            inside = [line for member in frame for line in member]
+            seqs = sorted((head_of(line)["seq"], head_of(line)["t"]) for line in inside) or [(0, 0)]
+            keys = [b"\0".join(sort_elements(line)) if "k" in head_of(line) else b"" for line in (inside[:1] + inside[-1:])] or [b"", b""]
+            table.append(change("entry", [offset, len(raw), len(content), len(frame) + (offset == 0), len(inside), seqs[0][0], seqs[-1][0], seqs[0][1],
+                                          seqs[-1][1], sha(raw), *keys]))
+            offset += len(raw)
+        packed = b"".join(struct.pack("<QIIIIQQqq", *item[:9]) + item[9] + b"".join(struct.pack("<Q", len(key)) + key for key in item[10:])
+                          for item in change("table", table))
+        bits = change("filter", bloom(chunk))
+        index = b"KVBIDX01" + struct.pack("<QQBQQ", len(members) + 1, len(chunk), hooks.get("probes", 7), 8 * len(bits), len(bits)) + bits \
+            + struct.pack("<Q", len(table)) + packed
+        index_content = change("index_content", tar(".index", change("index", index)) + bytes(1024))
+        index_frame = zstd(index_content)
+        public_json = change("public_json", compact({"complete": True, "entries": change("entries", resume(segments, last)), "head": head.hex(),
+                                                     "earliest": earliest}).encode())
+        public = b"KVBPUB01" + sha(public_json) + public_json
+        public = change("public", struct.pack("<II", 0x184D2A5C, len(public)) + public)
+        body = b"".join(stored) + index_frame
+        f.update(index_offset=offset, index_length=len(index_frame), index_content=len(index_content), body_length=len(body),
+                 body_hash=sha(body + public), index_hash=sha(index_frame))
+        f = change("footer", f)
+        footer = struct.pack("<II8sHHHHIIQ16sQQQQQQQqqQIIQII32s32s32s32s16s", *f.values())
+        data = body + public + footer + sha(footer)[:16] + hooks.get("signature", bytes(64))
+        bundles[sha(data).hex()] = data
+        window["parts"].append({"records": len(chunk), "sha256": sha(data).hex(), "size": len(data)})
+    return change("window", window), bundles
+
+
+def manifest(number: int, before: Optional[bytes], listed: List[Dict[str, Any]], **changes: Any) -> bytes:
+    value = {"archive": ARCHIVE, "format": "0.2", "n": number, "prev": (bytes(32) if before is None else sha(before)).hex(), "software": "test",
+             "windows": listed, "written": START + number, **changes}
+    return json.dumps({key: item for key, item in value.items() if item is not None}, sort_keys=True, separators=(",", ":")).encode() + b"\n"
+
+
+def write_history(path: str, manifests: List[bytes], *bundles: Dict[str, bytes]) -> None:
+    for name, number in (("man", 0), ("hist", 0)):
+        os.makedirs(os.path.join(path, name), exist_ok=True)
+    for number, data in enumerate(manifests, 1):
+        with open(os.path.join(path, "man", f"{number:016x}"), "wb") as file:
+            file.write(data)
+    for some in bundles:
+        for name, data in some.items():
+            with open(os.path.join(path, "hist", name), "wb") as file:
+                file.write(data)
+
+
+def whole(window: Dict[str, Any], bundles: Dict[str, bytes], parts: Optional[List[int]] = None) -> str:
+    """The code of a window that is read whole, or of some of its parts."""
+    @contextlib.contextmanager
+    def opened(part: int) -> Any:
+        data = bundles[parsed.parts[part - 1].sha256]
+        yield reader.open_bundle(reader.Blob(io.BytesIO(data), len(data)), ARCHIVE, parsed, part)
+
+    try:
+        parsed = reader.read_window(window)
+        reader.check_window(parsed)
+        reader.read_whole(parsed, opened, parts)
+    except reader.Problem as problem:
+        return problem.code
+    return "ok"
+
+
 def history() -> Dict[int, bytes]:
     """Two epochs: a VM created, changed, deleted and created again; one withheld, one absent, one back-dated, gaps, a late change."""
     maker = Maker()
@@ -723,20 +897,21 @@ class Archives(unittest.TestCase):
         self.assertIn("E_IDENTITY - -: ", out)
         self.assertIn("readable: seqs 1 to 12", out)
 
-    def test_history_below_man_is_refused(self) -> None:
+    def test_what_is_no_manifest_below_man_is_passed_over_and_found_by_a_check(self) -> None:
         write_archive(self.path, history())
         os.makedirs(os.path.join(self.path, "man", "x"))
-        self.assertEqual(run("verify", self.path)[0], 0)
-        with open(os.path.join(self.path, "man", "x", "1"), "wb"):
+        with open(os.path.join(self.path, "man", "0000000000000001#3"), "wb"):
             pass
-        self.assertRegex(run("log", self.path)[2], "^E_VERSION ")
+        code, out, _ = run("verify", self.path)
+        self.assertEqual((code, out.count("E_NAME - -: 'x' in man is not the name of a manifest")), (7, 1), out)
+        self.assertEqual(run("log", self.path)[0], 0)
 
     def test_vectors_are_compared_by_code_and_by_digest(self) -> None:
         import base64
         os.makedirs(self.path)
 
-        def vector(name: str, data: bytes, **headers: str) -> None:
-            with open(os.path.join(self.path, name), "wb") as file:
+        def vector(file_name: str, data: bytes, **headers: str) -> None:
+            with open(os.path.join(self.path, file_name), "wb") as file:
                 file.write("".join(f"{key}: {value}\n" for key, value in headers.items()).encode() + b"\n" + base64.encodebytes(data))
 
         self.assertEqual(run("vectors", self.path)[0], 7)
@@ -754,6 +929,37 @@ class Archives(unittest.TestCase):
         code, out, _ = run("vectors", self.path)
         self.assertEqual((code, out.count("FAILED")), (7, 4))
 
+        self.path += "b"
+        os.makedirs(self.path)
+        window, bundles = roll(history(), 2, 3)
+        several, parts = roll(history(), 2, 3, parts=2)
+        data, second = next(iter(bundles.values())), parts[several["parts"][1]["sha256"]]
+        bundle = {"object": "bundle", "archive": ARCHIVE, "window": compact(window), "part": "1"}
+        vector("a.txt", data, **bundle, expect="ok", records="9", root=window["root"], sha256=sha(data).hex(), name="hist/" + sha(data).hex())
+        vector("b.txt", data, **bundle, expect="E_NAME", name="hist/" + "0" * 64)
+        vector("c.txt", second, **{**bundle, "window": compact(several), "part": "2"}, expect="ok", records="4")
+        vector("d.txt", second, **{**bundle, "window": compact(several), "part": "1"}, expect="E_COUNT")
+        vector("e.txt", data[:-1], **bundle, expect="E_FOOTER_MAGIC")
+        wrong = Maker()
+        segments = {1: wrong.segment([]), 2: wrong.segment([rec(1, "A", body=obj("other"))])}
+        key, more = roll(segments, 1, 2)
+        vector("f.txt", next(iter(more.values())), **{**bundle, "window": compact(key)}, expect="E_KEY", deep="yes")
+        first = manifest(1, None, [window])
+        common = {"object": "manifest", "archive": ARCHIVE}
+        vector("g.txt", first, **common, n="1", expect="ok")
+        vector("h.txt", manifest(2, first, [window]), **common, n="2", follows="g.txt", expect="ok")
+        vector("i.txt", manifest(2, first, []), **common, n="2", follows="g.txt", expect="E_MANIFEST")
+        vector("j.txt", manifest(2, first, []), **common, n="2", expect="ok")
+        vector("k.txt", manifest(1, first, []), **common, n="1", expect="E_CHAIN")
+        self.assertEqual(run("vectors", self.path)[:2], (0, "11 of 11 vectors as expected\n"))
+        vector("l.txt", data, **bundle, expect="ok", content="0")
+        vector("m.txt", data, **bundle, expect="E_COUNT")
+        vector("n.txt", data, **{**bundle, "part": "2"}, expect="ok")
+        vector("o.txt", data, **{**bundle, "window": "{}"}, expect="ok")
+        vector("p.txt", data, **{**bundle, "part": "0"}, expect="ok")
+        code, out, _ = run("vectors", self.path)
+        self.assertEqual((code, out.count("FAILED")), (7, 5), out)
+
     def test_the_tool_ends_quietly_when_nobody_reads_on(self) -> None:
         maker = Maker()
         write_archive(self.path, {1: maker.segment([]), 2: maker.segment([rec(seq, "H") for seq in range(1, 3000)])})
@@ -765,6 +971,708 @@ class Archives(unittest.TestCase):
         process.stderr.close()
         process.wait(60)
         self.assertEqual(errors, b"")
+
+
+def busy() -> Dict[int, bytes]:
+    """Seven slots with all that a window must carry: two fences, gaps, heartbeats, a home that is empty, odd ones, one that changes, lines
+    that are passed over, with and without a key, U+0000 in an object, and an object that changes all the time."""
+    maker = Maker()
+    gap = {"group": "kubevirt.io", "resource": "virtualmachines", "from": START + 2500, "cause": "expired"}
+
+    def key(home: str, name: str, kind: str = "VirtualMachine", uid: str = "u1") -> List[str]:
+        return [home, "ns", name, "kubevirt.io", kind, uid]
+
+    return {
+        1: maker.segment([], [entry(None, group="", resource="pods", kind="Pod"), entry(None)]),
+        2: maker.segment([
+            rec(1, "S", "busy", body=obj("busy", "1")), rec(2, "S", "a", body=obj("a", "1"), k=key("", "a")),
+            rec(3, "G", gap=gap), rec(4, "H"), rec(5, "S", "é", body=obj("é", "1"), k=key("ns/é /\\_x", "é")),
+            compact({"seq": 6, "t": START + 6000, "op": "Z", "skip": 1}), rec(7, "Z", skip=1, k=key("ns/z", "z"))], [entry(START + 2000)]),
+        3: maker.segment([rec(seq, "M", "busy", body=obj("busy", str(seq), extra=',"x":"\\u0000"')) for seq in range(8, 30)], [entry(START + 29000)], cuts=3),
+        4: maker.segment([], [entry(START, resource="other", scope="b"), entry(None, rv="30")]),
+        5: maker.segment([
+            rec(30, "M", "a", body=obj("a", "2"), k=key("ns/moved", "a")), rec(31, "M", "busy", body=obj("busy", "31"), lo=START + 3500),
+            rec(32, "S", "late", body=obj("late", "2"), from_=5), rec(33, "D", "a", k=key("", "a")), rec(34, "G", gap={**gap, "to": START + 9000, "opened": 3}),
+            rec(35, "A", "a", "u2", body=obj("a", "7", "u2"), k=key("ns/moved", "a", uid="u2")), rec(36, "X", "é", k=key("ns/é /\\_x", "é"), reason="left")],
+            [entry(START + 36000)]),
+        6: maker.segment([rec(37, "N", "gone", uid="", from_=2), rec(38, "W", "busy", rv="99", reason="policy"), rec(39, "H")], [entry(START + 39000)]),
+        7: maker.segment([rec(40, "M", "busy", body=obj("busy", "100")), rec(41, "H")], [entry(START + 41000)]),
+    }
+
+
+class Windows(unittest.TestCase):
+    def setUp(self) -> None:
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.path = os.path.join(temporary.name, "a")
+
+    def same(self, ats: List[str], *more: str) -> None:
+        """What is read through windows is what the log alone says."""
+        for command in (["log", self.path], *(["dump", self.path, "--at", at, "--explain"] for at in ats)):
+            log = run(*command, *more, "--log-only")
+            self.assertEqual(run(*command, *more), log, command)
+
+    def test_windows_of_every_shape_are_whole_and_read_like_the_log(self) -> None:
+        segments = busy()
+        ats = [f"seq:{seq}" for seq in (1, 2, 4, 5, 9, 29, 30, 31, 33, 34, 36, 38, 41)] + ["latest", "2023-11-14T22:13:20.003600Z", "2030-01-01T00:00:00Z"]
+        shapes: List[List[Tuple[int, int, Dict[str, Any]]]] = [
+            [(1, 6, {})], [(1, 6, {"parts": 3})], [(1, 6, {"parts": 41})], [(2, 5, {"per_frame": 5, "per_member": 4, "parts": 2})],
+            [(1, 2, {"level": 1}), (3, 3, {"level": 4, "per_member": 2, "per_frame": 3}), (5, 6, {"level": 3})], [(3, 5, {"per_member": 1, "per_frame": 1, "alone": True, "parts": 2})],
+            [(2, 3, {}), (5, 6, {"per_frame": 1})], [(1, 4, {}), (5, 6, {"parts": 2})]]
+        for number, shape in enumerate(shapes):
+            self.path = self.path + str(number)
+            write_archive(self.path, segments)
+            rolled = [roll(segments, first, last, **more) for first, last, more in shape]
+            write_history(self.path, [manifest(1, None, [window for window, _ in rolled])], *(bundles for _, bundles in rolled))
+            code, out, _ = run("verify", self.path)
+            self.assertEqual((code, out.count("note: ")), (0, 0), out)
+            self.assertIn(f"readable: {len(shape)} of {len(shape)} windows of manifest 1\n", out)
+            self.same(ats)
+
+    def test_a_window_is_read_in_place_of_segments_that_are_damaged_or_gone(self) -> None:
+        segments = busy()
+        window, bundles = roll(segments, 2, 5, parts=2, per_frame=3)
+        write_archive(self.path, {slot: data for slot, data in segments.items() if slot != 3})
+        write_history(self.path, [manifest(1, None, [window])], bundles)
+        good = self.path + "good"
+        write_archive(good, segments)
+        self.assertEqual(run("log", self.path), run("log", good))
+        for at in ("seq:20", "latest"):
+            self.assertEqual(run("dump", self.path, "--at", at), run("dump", good, "--at", at))
+        code, out, _ = run("verify", self.path)
+        self.assertEqual((code, out.count("E_")), (7, 1), out)
+        self.assertIn("E_MISSING 3 -: ", out)
+        self.assertIn("readable: seqs 1 to 41, 2023-11-14T22:13:20.001000Z to 2023-11-14T22:13:20.041000Z\n1 problem(s)", out)
+        self.assertIn("note: the window of slots 2 to 5 was not compared with its segments", out)
+
+    def test_a_bundle_that_is_damaged_or_missing_is_reported_and_its_segments_are_read(self) -> None:
+        segments = busy()
+        window, bundles = roll(segments, 1, 6, parts=3)
+        write_archive(self.path, segments)
+        write_history(self.path, [manifest(1, None, [window])], bundles)
+        expected = run("log", self.path), run("dump", self.path, "--at", "latest")
+        for part, damage, code in ((0, None, "E_MISSING"), (1, lambda data: b"x" + data[1:], "E_BODY_HASH"), (2, lambda data: data[:-1], "E_FOOTER_MAGIC")):
+            name = window["parts"][part]["sha256"]
+            place = os.path.join(self.path, "hist", name)
+            os.remove(place)
+            if damage:
+                write_history(self.path, [], {name: damage(bundles[name])})
+            for command, (_, out, err) in zip((["log", self.path], ["dump", self.path, "--at", "latest"]), expected):
+                got = run(*command)
+                self.assertEqual(got[:2], (0, out))
+                self.assertEqual(got[2], f"note: the window of slots 1 to 6 is read from its segments: {code} hist/{name} " + got[2].partition(name + " ")[2])
+                self.assertEqual(got[2].count("\n"), err.count("\n") + 1)
+            facts = json.loads(run("dump", self.path, "--at", "latest", "--explain")[2])
+            self.assertEqual(len(facts["notes"]), 1)
+            status, out, _ = run("verify", self.path)
+            self.assertEqual((status, out.count(f"{code} hist/{name} "), out.count("E_")), (7, 1, 1), out)
+            write_history(self.path, [], bundles)
+        damaged = [part["sha256"] for part in window["parts"][1:]]
+        write_history(self.path, [], {name: b"x" + bundles[name][1:] for name in damaged})
+        out = run("verify", self.path)[1]
+        self.assertEqual([line.split()[1] for line in out.splitlines() if line.startswith("E_")], ["hist/" + name for name in damaged])
+
+    def test_a_window_that_needs_many_passes_reads_the_same(self) -> None:
+        segments = busy()
+        window, bundles = roll(segments, 1, 6, parts=2, per_member=3, per_frame=4)
+        write_archive(self.path, segments)
+        write_history(self.path, [manifest(1, None, [window])], bundles)
+        limits = reader.LEAVES_AT_ONCE, reader.HELD_AT_ONCE
+        try:
+            reader.LEAVES_AT_ONCE, reader.HELD_AT_ONCE = 7, 2000
+            self.assertEqual(run("verify", self.path)[0], 0)
+            self.same(["seq:33", "latest"])
+        finally:
+            reader.LEAVES_AT_ONCE, reader.HELD_AT_ONCE = limits
+
+    def test_windows_of_random_histories_read_like_the_log(self) -> None:
+        for seed in range(14):
+            dice, maker, records = random.Random(seed), Maker(), 0
+            segments = {1: maker.segment([], [entry(None)])}
+            for slot in range(2, 9):
+                lines: List[str] = []
+                for _ in range(dice.randrange(0, 7)):
+                    records += 1
+                    op, name, uid = dice.choice("AMSWNDXGHZ"), dice.choice("abé"), dice.choice(("u1", "u2"))
+                    more: Dict[str, Any] = {"reason": "r"} if op in "WX" else {}
+                    if op == "G":
+                        start = START + dice.randrange(records) * 1000
+                        more["gap"] = {"group": "kubevirt.io", "resource": "virtualmachines", "from": start, "cause": "stalled"}
+                        if dice.random() < 0.6 and records > 1:
+                            more["gap"].update(to=start + dice.randrange(9) * 1000, opened=dice.randrange(1, records))
+                    elif op != "H":
+                        uid = "" if op == "N" else uid
+                        home = dice.choice(("", "ns/a", "ns/b")) if seed % 2 else "ns/" + name
+                        more["k"] = [home, "ns", name, "kubevirt.io", "VirtualMachine", uid]
+                    if op in "AMSN" and records > 1 and dice.random() < 0.4:
+                        more["from_"] = dice.randrange(1, records)
+                    if dice.random() < 0.2:
+                        more["lo"] = START + dice.randrange(records) * 1000
+                    more.update({"rv": str(records)} if op == "W" else {"skip": 1} if op == "Z" else {})
+                    lines.append(rec(records, op, name, uid, obj(name, str(records), uid) if op in "AMS" else None, **more))
+                proofs = [entry(START + records * 1000, resource=name) for name in ("other", "virtualmachines") if not lines or dice.random() < 0.5]
+                segments[slot] = maker.segment(lines, proofs, cuts=dice.randrange(1, 3))
+            rolled, slot = [], 1
+            while slot < 8:
+                end = dice.randrange(slot, 8)
+                if reader.read_footer(segments[end], len(segments[end]), ARCHIVE, end).last_seq >= reader.read_footer(segments[slot], len(segments[slot]), ARCHIVE, slot).first_seq:
+                    rolled.append(roll(segments, slot, end, dice.randrange(1, 5), dice.randrange(1, 4), dice.randrange(1, 5), dice.randrange(1, 9)))
+                slot = end + dice.randrange(1, 3)
+            self.path += "x"
+            write_archive(self.path, segments)
+            write_history(self.path, [manifest(1, None, [window for window, _ in rolled])], *(bundles for _, bundles in rolled))
+            out = run("verify", self.path)[1]
+            self.assertRegex(out, f"readable: {len(rolled)} of {len(rolled)} windows")
+            self.assertEqual(out.count("\nE_"), out.count("\nE_LINE"), (seed, out))  # gaps are closed that nothing opened
+            self.same([f"seq:{seq}" for seq in range(1, records + 1)] + ["2023-11-14T22:13:20.006500Z"])
+
+    def test_a_damaged_segment_makes_a_hole_between_windows(self) -> None:
+        segments = busy()
+        damaged = segments[4][:9] + b"!" + segments[4][10:]  # its footer and its resume map can be read
+        hidden = segments[4][:-1]
+        for number, (data, compared) in enumerate(((damaged, True), (hidden, False))):
+            now = {**segments, 4: data}
+            rolled = [roll(now, 1, 3), roll(now, 5, 6, parts=2)]
+            self.path += str(number)
+            write_archive(self.path, now)
+            write_history(self.path, [manifest(1, None, [window for window, _ in rolled])], *(bundles for _, bundles in rolled))
+            code, out, _ = run("verify", self.path)
+            self.assertEqual((code, out.count("\nE_"), out.count(" 4 ")), (7, 1, 1), out)
+            self.assertEqual(out.count("note: entries of the window of slots 5 to 6 were not compared"), 0 if compared else 1, out)
+            self.assertEqual(run("dump", self.path, "--at", "latest")[0], 7)
+            self.same(["seq:20", "seq:31", "latest"], "--keep-going")
+
+    def test_a_window_in_front_of_a_fence_that_begins_anew_and_one_behind_it_follow_each_other(self) -> None:
+        maker = Maker()
+        segments = {1: maker.segment([]), 2: maker.segment([rec(1, "H")])}
+        maker.previous, maker.seq, maker.epoch = bytes(32), 9, 4
+        segments.update({3: maker.segment([]), 4: maker.segment([rec(10, "H")]), 5: maker.segment([rec(11, "H")])})
+        rolled = [roll(segments, 1, 2), roll(segments, 3, 4)]
+        write_archive(self.path, segments)
+        write_history(self.path, [manifest(1, None, [window for window, _ in rolled])], *(bundles for _, bundles in rolled))
+        self.assertEqual(run("verify", self.path)[0], 0)
+        self.same(["latest"])
+
+    def test_whatever_is_damaged_an_answer_is_the_right_one_or_none(self) -> None:
+        """One to three objects of an archive are damaged, cut or gone: what log and dump answer with 0 is what they answered before, and a check
+        finds it, unless it took the newest manifest, which nothing names, or nothing but words of it."""
+        segments = busy()
+        small, large = roll(segments, 2, 3, 1), roll(segments, 1, 6, parts=2, per_frame=6, per_member=5)
+        first = manifest(1, None, [small[0]])
+        write_archive(self.path, segments)
+        write_history(self.path, [first, manifest(2, first, [large[0]])], large[1])
+        newest = os.path.join(self.path, "man", f"{2:016x}")
+        objects = [os.path.join(directory, name) for directory, _, names in sorted(os.walk(self.path)) for name in sorted(names)]
+        questions = ["log", self.path], ["dump", self.path, "--at", "seq:31"]
+        right = [run(*question) for question in questions]
+        dice, answered = random.Random(17), 0
+        for _ in range(120):
+            kept: Dict[str, bytes] = {}
+            for path in dice.sample(objects, dice.choice((1, 1, 2, 3))):
+                with open(path, "rb") as file:
+                    kept[path] = file.read()
+                changed = bytearray(kept[path])
+                changed[dice.randrange(len(changed))] ^= 1 << dice.randrange(8)
+                with open(path, "wb") as file:
+                    file.write(changed if dice.random() < 0.8 else changed[:dice.randrange(len(changed))])
+                if dice.random() < 0.1:
+                    os.remove(path)
+            for question, (_, out, _) in zip(questions, right):
+                code, got, _ = run(*question)
+                self.assertIn(code, (0, 1, 7))
+                self.assertTrue(got == out if code == 0 else out.startswith(got), (question, kept.keys()))
+                answered += code == 0
+            if os.path.exists(newest) and any("archive.json" not in path and path != newest for path in kept):
+                self.assertEqual(run("verify", self.path)[0], 7, kept.keys())
+            for path, data in kept.items():
+                with open(path, "wb") as file:
+                    file.write(data)
+        self.assertTrue(50 < answered < 200, answered)
+
+    def test_a_gap_that_turns_out_to_begin_later_is_not_missed(self) -> None:
+        gap = {"group": "kubevirt.io", "resource": "virtualmachines", "cause": "expired"}
+        maker = Maker()
+        segments = {1: maker.segment([]), 2: maker.segment([rec(1, "G", gap={**gap, "from": START + 500}), rec(2, "H")]),
+                    3: maker.segment([rec(3, "H")]), 4: maker.segment([rec(4, "G", gap={**gap, "from": START + 2500, "to": START + 3500, "opened": 1})]),
+                    5: maker.segment([rec(5, "H")])}
+        rolled = [roll(segments, slot, slot) for slot in (2, 3, 4)]
+        write_archive(self.path, segments)
+        write_history(self.path, [manifest(1, None, [window for window, _ in rolled])], *(bundles for _, bundles in rolled))
+        self.same(["seq:2", "seq:3"])
+        self.assertEqual(json.loads(run("dump", self.path, "--at", "seq:2", "--explain")[2])["gaps"], [])
+
+    def test_windows_that_cannot_matter_are_not_read_for_an_instant_before_them(self) -> None:
+        segments = busy()
+        window, bundles = roll(segments, 7, 7)
+        maker = Maker()
+        maker.slot, maker.seq, maker.epoch, maker.previous, maker.nonce = 7, 41, 2, sha(segments[7]), sha(b"2")[:16]
+        write_archive(self.path, {**segments, 8: maker.segment([rec(42, "H")])})
+        write_history(self.path, [manifest(1, None, [window])], bundles)
+        read: List[int] = []
+        lines = reader.Rolled.lines
+
+        def noted(self: Any, wanted: Any, flags: int = 0) -> Any:
+            read.append(self.window.first_slot)
+            return lines(self, wanted, flags)
+
+        try:
+            reader.Rolled.lines = noted  # type: ignore[method-assign]
+            self.names = run("dump", self.path, "--at", "seq:20")
+            self.assertEqual((self.names[0], read), (0, []))
+            run("dump", self.path, "--at", "seq:40")
+            self.assertEqual(set(read), {7})
+        finally:
+            reader.Rolled.lines = lines  # type: ignore[method-assign]
+
+    def test_a_log_that_ends_before_its_windows_is_found(self) -> None:
+        segments = busy()
+        window, bundles = roll(segments, 1, 6)
+        for last in (6, 3):
+            self.path += str(last)
+            write_archive(self.path, {slot: data for slot, data in segments.items() if slot <= last})
+            write_history(self.path, [manifest(1, None, [window])], bundles)
+            self.assertEqual(run("verify", self.path)[1].count("E_MISSING 7 -: "), 1)
+            self.assertRegex(run("log", self.path)[2], "^E_MISSING 7 ")
+            code, out, err = run("dump", self.path, "--at", "latest", "--keep-going")
+            self.assertEqual((code, err.count("problem: E_MISSING")), (7, 1))
+            self.assertEqual(run("log", self.path, "--log-only")[0], 0)
+
+    def test_the_newest_manifest_decides_and_is_never_passed_over_in_silence(self) -> None:
+        segments = busy()
+        small, large = [roll(segments, 2, 3, 1), roll(segments, 5, 5, 1)], roll(segments, 1, 6)
+        first = manifest(1, None, [window for window, _ in small])
+        second = manifest(2, first, [large[0]])
+        write_archive(self.path, segments)
+        write_history(self.path, [first, second], small[0][1], large[1])  # that of the other small window was not kept
+        write_history(self.path, [], {"0" * 64: b"x", "0" * 63: b"y", "1" * 64 + "#2": b"z"})
+        code, out, _ = run("verify", self.path)
+        self.assertEqual((code, out.count("note: ")), (0, 2), out)
+        self.assertIn("note: hist/" + "0" * 64 + " is named by no manifest", out)
+        self.assertIn("note: hist/'" + "0" * 63 + "' is not known", out)
+        log = run("log", self.path, "--log-only")
+        self.assertEqual(run("log", self.path), log)
+        for number, (name, data, code_found) in enumerate(((2, second[:-1], "E_MANIFEST"), (2, first, "E_NAME"), (2, second.replace(b"0.2", b"0.3"), "E_VERSION"))):
+            with open(os.path.join(self.path, "man", f"{name:016x}"), "wb") as file:
+                file.write(data)
+            place = f"{code_found} man/0000000000000002 -: "
+            self.assertRegex(run("log", self.path)[2], "^" + place)
+            code, out, err = run("log", self.path, "--keep-going")
+            self.assertEqual((code, out, err.count("problem: " + place)), (7, log[1], 1), number)
+            code, out, err = run("dump", self.path, "--at", "latest", "--keep-going")
+            self.assertEqual((code, err.count("problem: " + place)), (7, 1))
+            out = run("verify", self.path)[1]
+            self.assertEqual((out.count(place), out.count("note: no bundle was checked")), (1, 1), out)
+        os.remove(os.path.join(self.path, "man", "0000000000000001"))
+        with open(os.path.join(self.path, "man", "0000000000000002"), "wb") as file:
+            file.write(second)
+        self.assertEqual(run("log", self.path), log)
+        self.assertIn("E_MISSING man/0000000000000001 -: ", run("verify", self.path)[1])
+
+    def test_a_window_that_differs_from_its_segments_is_found_by_a_deep_check(self) -> None:
+        segments = busy()
+        maker = Maker()
+        other = {1: maker.segment([], [entry(None)])}
+        for slot in (2, 3):
+            lines = [line.head_bytes + (b',"obj":' + line.obj + b"}" if line.obj is not None else b"") for line in reader.read_segment(segments[slot], ARCHIVE, slot).lines()]
+            other[slot] = maker.segment([line.decode().replace('"running":true', "") for line in lines], [entry(START + 2000)])
+        cases: List[Tuple[str, Tuple[Dict[str, Any], Dict[str, bytes]]]] = [
+            ("head of the window", roll({**segments, 3: other[3]}, 2, 3)),
+            ("previous of the window", roll({**segments, 2: other[2], 3: segments[3]}, 2, 3)),
+            ("entries of the window", roll(segments, 2, 3, entries=lambda entries: entries[:1])),
+            ("entries of the window", roll(segments, 2, 3, entries=lambda entries: [{**item, "named": 1} for item in entries]))]
+        for number, (expected, (window, bundles)) in enumerate(cases):
+            self.path += str(number)
+            write_archive(self.path, segments)
+            write_history(self.path, [manifest(1, None, [window])], bundles)
+            code, out, _ = run("verify", self.path)
+            name = "hist/" + window["parts"][0]["sha256"]
+            self.assertRegex(out, f"(?m)^E_(CHAIN|PUBLIC) {name} -: .*{expected}")
+            self.assertEqual(code, 7)
+        maker = Maker()
+        one = {1: maker.segment([]), 2: maker.segment([rec(1, "S", body=obj("vm")), rec(2, "H")]), 3: maker.segment([rec(3, "H")])}
+        maker = Maker()
+        two = {1: maker.segment([]), 2: maker.segment([rec(1, "S", body=obj("vm", "7"), lo=START), rec(2, "H")]), 3: maker.segment([rec(3, "H")])}
+        window, bundles = roll(two, 1, 2)
+        self.path += "y"
+        write_archive(self.path, one)
+        write_history(self.path, [manifest(1, None, [window])], bundles)
+        out = run("verify", self.path)[1]
+        self.assertEqual([line.partition(" ")[0] for line in out.splitlines() if line.startswith("E_")], ["E_CHAIN", "E_ROOT", "E_PUBLIC"], out)
+
+    def test_a_window_that_does_not_follow_what_stands_before_it_is_not_used(self) -> None:
+        segments = busy()
+        maker = Maker()
+        other = {1: maker.segment([], [entry(START)])}
+        for slot in (2, 3):
+            lines = [line.head_bytes + (b',"obj":' + line.obj + b"}" if line.obj is not None else b"") for line in reader.read_segment(segments[slot], ARCHIVE, slot).lines()]
+            other[slot] = maker.segment([line.decode() for line in lines])
+        window, bundles = roll({**segments, **other}, 2, 3)
+        write_archive(self.path, segments)
+        write_history(self.path, [manifest(1, None, [window])], bundles)
+        code, out, err = run("log", self.path)
+        self.assertEqual((code, out), run("log", self.path, "--log-only")[:2])
+        self.assertRegex(err, "^note: the window of slots 2 to 3 is read from its segments: E_CHAIN")
+
+
+class Bundles(unittest.TestCase):
+    def test_every_broken_footer_of_a_bundle_gives_its_code(self) -> None:
+        segments = busy()
+        field = "E_FOOTER_FIELD"
+        cases: List[Tuple[str, Callable[[Dict[str, Any]], Dict[str, Any]]]] = [
+            ("E_FOOTER_MAGIC", put(magic=b"KVBFOOT2")), ("E_VERSION", put(minor=1)), ("E_VERSION", put(minor=3)), ("E_VERSION", put(major=1)),
+            ("E_FEATURE", put(features=1)), ("E_FEATURE", put(flags=1)), ("E_FEATURE", put(flags=2)), ("E_FEATURE", put(encryption_length=1)),
+            ("E_FEATURE", put(signer=1)), ("E_RESERVED", put(flags=136)), (field, put(level=0)), (field, put(level=5)), (field, put(kind=1)), (field, put(kind=3)),
+            (field, put(shard=1)), (field, put(flags=112)), (field, put(flags=124)), (field, put(epoch=0)), (field, put(first_slot=0)), (field, put(first_slot=7)),
+            (field, put(first_seq=0)), (field, put(first_seq=99)), (field, put(records=0)), (field, put(records=99)), (field, put(members=1)),
+            (field, put(members=99)), (field, put(first_time=5)), (field, put(first_time=START + 10**9)), (field, put(index_offset=1 << 40)), (field, put(body_length=0)),
+            ("E_ARCHIVE", put(archive=bytes(16))), ("E_COUNT", put(level=3)), ("E_COUNT", put(first_slot=1)), ("E_COUNT", put(last_slot=9)), (field, put(first_seq=2)),
+            (field, put(last_seq=35)), ("E_COUNT", put(last_seq=40)), ("E_COUNT", put(first_time=START)), ("E_COUNT", put(last_time=START + 37000)),
+            ("E_COUNT", put(previous=bytes(32))), ("E_COUNT", put(root=bytes(32))), ("E_COUNT", put(records=20)), ("E_BODY_HASH", put(body_hash=bytes(32))),
+            ("E_INDEX_HASH", put(index_hash=bytes(32))), ("E_LIMIT", put(index_content=(16 << 20) + 1)), ("E_ZSTD", put(index_content=4096)),
+            ("E_META", put(epoch=9)), ("E_META", put(nonce=bytes(16))), ("E_FLAGS", put(flags=8)), ("E_FLAGS", put(flags=24))]
+        for expected, hook in cases:
+            self.assertEqual(whole(*roll(segments, 2, 5, footer=hook)), expected, hook({}))
+        self.assertEqual(whole(*roll(segments, 2, 5)), "ok")
+        window, bundles = roll(segments, 2, 5)
+        told, data = reader.read_window(window), next(iter(bundles.values()))
+        for size, expected in ((383, "E_TRUNCATED"), ((128 << 20) + 1, "E_TOO_LARGE")):
+            with self.assertRaises(reader.Problem) as raised:
+                reader.open_bundle(reader.Blob(io.BytesIO(data[-size:]), size), ARCHIVE, told, 1)
+            self.assertEqual(raised.exception.code, expected)
+        self.assertEqual(whole(*roll(segments, 2, 5, signature=b"\1" + bytes(63))), "E_RESERVED")
+        self.assertEqual(whole(*roll(segments, 3, 3, footer=put(flags=24))), "E_FLAGS")
+        bundle = next(iter(roll(segments, 2, 2)[1].values()))
+        self.assertEqual(code_of(bundle, 2), "E_VERSION")
+
+    def test_a_bundle_that_is_not_the_one_of_the_manifest_gives_its_code(self) -> None:
+        segments = busy()
+        window, bundles = roll(segments, 2, 5, parts=2)
+        for member, value, expected in (
+                ("earliest", {}, "E_COUNT"), ("head", "0" * 64, "E_COUNT"), ("root", "0" * 64, "E_ROOT"), ("prev", "0" * 64, "E_COUNT"), ("level", 4, "E_COUNT"),
+                ("firstSegment", 1, "E_MANIFEST"), ("lastSegment", 6, "E_COUNT"), ("firstTime", START, "E_COUNT"), ("lastTime", START + 10**6, "E_COUNT"),
+                ("firstSeq", 2, "E_MANIFEST"), ("parts", [], "E_MANIFEST"), ("parts", window["parts"][:1], "E_MANIFEST"),
+                ("parts", [{**part, "size": part["size"] + 1} for part in window["parts"]], "E_COUNT"),
+                ("parts", [{**part, "records": part["records"] + by} for part, by in zip(window["parts"], (1, -1))], "E_COUNT")):
+            self.assertEqual(whole({**window, member: value}, bundles), expected, (member, value))
+        window, bundles = roll(segments, 5, 6, parts=2)
+        first, second = window["parts"]
+        self.assertEqual(first["records"], second["records"])
+        for parts in ([second, first], [first, first]):
+            self.assertEqual(whole({**window, "parts": parts}, bundles), "E_META")
+        self.assertEqual(whole({**window, "parts": [{**first, "sha256": second["sha256"], "size": second["size"]}, first]}, bundles), "E_META")
+        other, more = roll(segments, 5, 6, parts=2, meta=lambda meta: meta.replace(b"ab" * 16, b"cd" * 16))
+        renamed = {**bundles, first["sha256"]: more[other["parts"][0]["sha256"]]}
+        self.assertEqual(whole({**window, "parts": [{**other["parts"][0], "sha256": first["sha256"]}, second]}, renamed), "E_NAME")
+
+    def test_every_broken_line_member_and_order_gives_its_code(self) -> None:
+        segments = busy()
+
+        def at(index: int, change: Callable[[bytes], bytes]) -> Callable[[List[bytes]], List[bytes]]:
+            return lambda lines: [change(line) if number == index else line for number, line in enumerate(lines)]
+
+        def swap(lines: List[bytes], one: int, two: int) -> List[bytes]:
+            lines[one], lines[two] = lines[two], lines[one]
+            return lines
+
+        def first_content(change: Callable[[bytes], bytes]) -> Callable[[List[bytes]], List[bytes]]:
+            return lambda contents: [change(contents[0])] + contents[1:]
+
+        cases: List[Tuple[str, Dict[str, Any]]] = [
+            ("ok", {"per_member": 1, "per_frame": 1}), ("ok", {"per_member": 3, "per_frame": 7}), ("ok", {"alone": True}), ("ok", {"alone": True, "parts": 3}),
+            ("E_INDEX", {"lines": lambda lines: swap(lines, 10, 11)}), ("E_INDEX", {"lines": lambda lines: swap(lines, 10, 11), "per_frame": 1, "per_member": 1}),
+            ("E_INDEX", {"lines": lambda lines: lines[::-1], "per_frame": 1}), ("E_INDEX", {"lines": lambda lines: swap(lines, 0, 3)}),
+            ("E_SEQ", {"lines": lambda lines: lines[:11] + [lines[10]] + lines[12:]}),
+            ("E_SEQ", {"lines": lambda lines: lines[:11] + [lines[10]] + lines[12:], "per_frame": 1, "per_member": 1}),
+            ("E_SEQ", {"lines": at(0, lambda line: line.replace(b'"seq":3', b'"seq":4'))}), ("E_SEQ", {"lines": at(27, lambda line: line.replace(b'"seq":7', b'"seq":3'))}),
+            ("E_SEQ", {"lines": at(0, lambda line: line.replace(b'"seq":3', b'"seq":99').replace(b'"opened"', b'"x"'))}),
+            ("E_TIME", {"lines": at(1, lambda line: line.replace(b'004000', b'003000'))}), ("E_TIME", {"lines": at(1, lambda line: line.replace(b'"t":1', b'"t":2'))}),
+            ("E_TIME", {"lines": lambda lines: [line.replace(b"00029000", b"00029001") for line in lines]}),
+            ("E_TIME", {"lines": lambda lines: [line.replace(b"00001000", b"00000999") for line in lines]}),
+            ("E_ROOT", {"root": lambda _: bytes(32)}), ("E_ROOT", {"root": lambda _: bytes(32), "parts": 2}),
+            ("E_ROOT", {"lines": at(1, lambda line: line.replace(b'"op"', b'"x":1,"op"')), "parts": 2}),
+            ("E_LINE", {"lines": at(27, lambda line: line.replace(b'"z"', b'"z\\u0000"', 1))}), ("E_LINE", {"lines": at(27, lambda line: line.replace(b'"z"', b'""'))}),
+            ("E_LINE", {"member": lambda member: member[:-1]}), ("E_LINE", {"member": lambda member: member.replace(b'"t"', b' "t"')}),
+            ("E_OP", {"lines": at(27, lambda line: line.replace(b',"skip":1', b""))}),
+            ("E_TAR", {"members": lambda members: [members[0] + members[1]] + members[2:]}),
+            ("E_TAR", {"name": lambda name: name.replace("00000002", "00000003")}), ("E_TAR", {"name": lambda name: name.replace("00000001-", "events-")}),
+            ("E_TAR", {"name": lambda name: name.replace("ns_busy", "ns-busy")}), ("E_TAR", {"name": lambda name: name.replace("jsonl", "json")}),
+            ("E_TAR", {"contents": first_content(lambda c: b"M" + c[1:])}), ("E_TAR", {"contents": first_content(lambda c: c + tar("x", b"y"))}),
+            ("E_TAR", {"contents": first_content(lambda c: c[1024:])}), ("E_TAR", {"contents": first_content(lambda c: c + tar("00000008-.jsonl", b""))}),
+            ("E_TAR", {"contents": first_content(lambda c: c[:-1] + b"x")}),
+            ("E_TAR", {"contents": lambda c: [c[0], tar("00000003-ns_z.jsonl", b"x")] + c[2:], "per_frame": 1}),
+            ("E_TAR", {"index_content": lambda c: c + bytes(512)}), ("E_TAR", {"index_content": lambda c: tar(".indey", c[512:690]) + bytes(1024)}),
+            ("E_ZSTD", {"frames": lambda frames: [frames[0] + b"\0"] + frames[1:]}), ("E_ZSTD", {"frames": lambda frames: [frames[0][:-1]] + frames[1:]})]
+        for number, (expected, hooks) in enumerate(cases):
+            self.assertEqual(whole(*roll(segments, 2, 3, **hooks)), expected, (number, hooks))
+        window, bundles = roll(segments, 2, 3, parts=4, lines=lambda lines: lines[:6] + [lines[9]] + lines[7:9] + [lines[6]] + lines[10:])
+        self.assertEqual(whole(window, bundles), "E_INDEX")
+        twice: Dict[str, Any] = {"lines": lambda lines: [line.replace(b'"seq":7', b'"seq":3').replace(b"007000", b"003000") for line in lines]}
+        window, bundles = roll(segments, 2, 3, parts=4, **twice)
+        self.assertEqual((whole(window, bundles), whole(window, bundles, [1]), whole(window, bundles, [4])), ("E_SEQ", "ok", "ok"))
+
+    def test_every_broken_index_and_filter_gives_its_code(self) -> None:
+        segments = busy()
+
+        def field(at: int, value: Any, only: int = 0) -> Callable[[List[List[Any]]], List[List[Any]]]:
+            def change(table: List[List[Any]]) -> List[List[Any]]:
+                table[only][at] = value(table[only][at]) if callable(value) else value
+                return table
+            return change
+
+        cases: List[Tuple[str, Dict[str, Any]]] = [
+            ("E_INDEX", {"probes": 8}), ("E_INDEX", {"filter": lambda bits: bytes([bits[0] ^ 1]) + bits[1:]}), ("E_INDEX", {"filter": lambda bits: bits + b"\0"}),
+            ("E_INDEX", {"filter": lambda bits: b""}), ("E_INDEX", {"index": lambda i: b"K" + i[:7] + i[8:]}), ("E_INDEX", {"index": lambda i: i + b"\0"}),
+            ("E_INDEX", {"index": lambda i: i[:-1]}), ("E_INDEX", {"index": lambda i: i[:33] + b"\xff" * 8 + i[41:]}), ("E_INDEX", {"index": lambda i: i[:25] + b"\1" + i[26:]}),
+            ("E_INDEX", {"index": lambda i: i[:41 + i[33]] + b"\xff" * 8 + i[49 + i[33]:]}), ("E_INDEX", {"index": lambda i: i[:41 + i[33]] + bytes(8)}),
+            ("E_COUNT", {"index": lambda i: i[:8] + b"\1" + i[9:]}), ("E_COUNT", {"index": lambda i: i[:16] + b"\1" + i[17:]}),
+            ("E_INDEX", {"table": field(0, 1)}), ("E_INDEX", {"table": field(1, lambda length: length + 1)}), ("E_ZSTD", {"table": field(2, 512)}),
+            ("E_COUNT", {"table": field(3, 9)}), ("E_INDEX", {"table": field(4, 0)}), ("E_COUNT", {"table": field(4, 1)}), ("E_INDEX", {"table": field(5, 0)}),
+            ("E_INDEX", {"table": field(5, 99)}), ("E_COUNT", {"table": field(5, 2)}), ("E_COUNT", {"table": field(6, 30)}), ("E_COUNT", {"table": field(7, START)}),
+            ("E_COUNT", {"table": field(8, START)}), ("E_FRAME_HASH", {"table": field(9, bytes(32))}), ("E_INDEX", {"table": field(10, b"\xff")}),
+            ("E_INDEX", {"table": field(11, b"", 1)}), ("E_COUNT", {"table": field(10, b"", 1)}), ("E_COUNT", {"table": field(11, b"\0\0\0\0\0")}),
+            ("E_INDEX", {"table": field(10, b"", 2)}), ("E_INDEX", {"table": field(4, 0, 1)}), ("E_INDEX", {"alone": True, "table": field(5, 1)}),
+            ("E_INDEX", {"alone": True, "table": field(8, START)}), ("E_INDEX", {"alone": True, "table": lambda table: [[*item[:4], 0, *item[5:]] for item in table]}),
+            ("E_COUNT", {"alone": True, "table": field(3, 2)}), ("E_LIMIT", {"table": field(2, (32 << 20) + 1)})]
+        for number, (expected, hooks) in enumerate(cases):
+            self.assertEqual(whole(*roll(segments, 2, 3, **{"per_frame": 1, **hooks})), expected, (number, hooks))
+        many = roll(segments, 3, 3, per_frame=1, per_member=1, table=lambda table: [[*item[:2], 32 << 20, *item[3:]] for item in table])
+        self.assertEqual(whole(*many), "E_ZSTD")
+        lines = [rec(seq, "H") for seq in range(1, 67)]
+        maker = Maker()
+        beats = {1: maker.segment([]), 2: maker.segment(lines)}
+        self.assertEqual(whole(*roll(beats, 1, 2, per_frame=1, per_member=1)), "ok")
+        bare = roll(beats, 1, 2, per_frame=1, per_member=1, table=lambda table: [[*item[:4], 0, 0, 0, 0, 0, *item[9:]] if number == 1 else item for number, item in enumerate(table)])
+        self.assertEqual(whole(*bare), "E_INDEX")
+        self.assertEqual(whole(*roll(beats, 1, 2, per_frame=1, per_member=1, table=lambda table: [[*item[:2], 32 << 20, *item[3:]] for item in table])), "E_LIMIT")
+
+    def test_every_broken_public_frame_and_meta_of_a_bundle_gives_its_code(self) -> None:
+        segments = busy()
+
+        def entries(**changes: Any) -> Callable[[Any], Any]:
+            return lambda listed: [{key: value for key, value in {**item, **changes}.items() if value is not None} for item in listed]
+
+        cases: List[Tuple[str, Dict[str, Any]]] = [
+            ("E_PUBLIC", {"public": lambda p: b"\x50" + p[1:]}), ("E_PUBLIC", {"public": lambda p: p[:-1]}), ("E_PUBLIC", {"public": lambda p: b""}),
+            ("E_PUBLIC", {"public_json": lambda j: j.replace(b"true", b"false", 1)}), ("E_PUBLIC", {"public_json": lambda j: j.replace(b"head", b"heat")}),
+            ("E_COUNT", {"public_json": lambda j: j[:j.index(b'"head":"') + 8] + b"0" * 64 + j[j.index(b'"head":"') + 72:]}),
+            ("E_PUBLIC", {"public_json": lambda j: j.replace(b"earliest", b"earliesd")}), ("E_PUBLIC", {"public_json": lambda j: j.replace(b'"gap":', b'"gap":-')}),
+            ("E_COUNT", {"public_json": lambda j: j.replace(b'"gap":', b'"gab":')}), ("E_PUBLIC", {"earliest": lambda e: {**e, "gap": e["gap"] + 1}}),
+            ("E_PUBLIC", {"earliest": lambda e: {**e, "gap": e["gap"] - 1}}), ("E_PUBLIC", {"earliest": lambda e: {**e, "lo": START}}),
+            ("E_PUBLIC", {"earliest": lambda e: {**e, "from": 1}}), ("E_PUBLIC", {"earliest": lambda e: {}}), ("E_MANIFEST", {"earliest": lambda e: {**e, "from": 0}}),
+            ("E_PUBLIC", {"entries": entries(since=None)}), ("E_PUBLIC", {"entries": entries(named=None)}), ("E_PUBLIC", {"entries": entries(named=30)}),
+            ("E_PUBLIC", {"entries": entries(named=-1)}), ("E_PUBLIC", {"entries": entries(current=None)}), ("E_PUBLIC", {"entries": entries(current=1)}),
+            ("E_PUBLIC", {"entries": entries(since="x")}), ("E_PUBLIC", {"entries": entries(state="odd")}), ("E_PUBLIC", {"entries": lambda listed: listed[::-1]}),
+            ("E_META", {"meta": lambda m: m[:-1]}), ("E_META", {"meta": lambda m: m + b"\n"}), ("E_LIMIT", {"meta": lambda m: m[:-2] + b" " * 65536 + b"}\n"}),
+            ("E_META", {"meta": lambda m: m.replace(b"abab", b"ABAB")}), ("E_META", {"meta": lambda m: m.replace(b"abab", b"ab")})]
+        good = json.loads(compact({"format": "0.3", "kind": "log", "archive": "x", "shard": 1, "level": 1, "firstSegment": 1, "lastSegment": 9, "epoch": 9, "nonce": "0",
+                                   "firstSeq": 2, "lastSeq": 9, "records": 1, "firstTime": 1, "lastTime": 1, "prev": "0", "root": "0", "head": "0", "part": 2,
+                                   "salt": 5, "software": 5}))
+        for member, value in good.items():
+            cases.append(("E_META", {"meta": lambda m, member=member, value=value: compact({**json.loads(m), member: value}).encode() + b"\n"}))
+            cases.append(("E_META", {"meta": lambda m, member=member: compact({k: v for k, v in json.loads(m).items() if k != member}).encode() + b"\n"}))
+        for number, (expected, hooks) in enumerate(cases):
+            self.assertEqual(whole(*roll(segments, 2, 3, **hooks)), expected, (number, hooks))
+        for change in (lambda e: {}, lambda e: {**e, "gap": e["gap"] + 1}):
+            window, bundles = roll(segments, 2, 3, parts=2, earliest=change)
+            self.assertEqual((whole(window, bundles, [1]), whole(window, bundles, [2])), ("E_PUBLIC", "ok"))
+        window, bundles = roll(segments, 2, 3, parts=2)
+        other, more = roll(segments, 2, 3, parts=2, entries=entries(named=2))
+        mixed = {**window, "parts": [window["parts"][0], other["parts"][1]]}
+        self.assertEqual(whole(mixed, {**bundles, **more}), "E_PUBLIC")
+
+    def test_every_truncation_and_every_flipped_bit_of_a_bundle_is_detected(self) -> None:
+        """Also without its name, which is its hash. Nothing of a bundle is harmless: two hashes and a check cover all but the 64 bytes of
+        the signature, and these must be zero."""
+        maker = Maker()
+        segments = {1: maker.segment([], [entry(START)]), 2: maker.segment([rec(1, "S", body=obj("vm")), rec(2, "M", body=obj("vm", "2"), lo=START)])}
+        window, bundles = roll(segments, 1, 2, per_member=1, per_frame=1)
+        data = next(iter(bundles.values()))
+        parsed = reader.read_window(window)
+        bare = parsed._replace(parts=[parsed.parts[0]._replace(size=0)])
+
+        def code(changed: bytes, told: Any) -> str:
+            try:
+                reader.read_whole(told._replace(parts=[told.parts[0]._replace(size=len(changed))]) if told is bare else told, opener(changed), named=False)
+            except reader.Problem as problem:
+                return problem.code
+            return "ok"
+
+        def opener(changed: bytes) -> Any:
+            @contextlib.contextmanager
+            def opened(part: int) -> Any:
+                sized = parsed._replace(parts=[parsed.parts[0]._replace(size=len(changed))])
+                yield reader.open_bundle(reader.Blob(io.BytesIO(changed), len(changed)), ARCHIVE, sized, part)
+            return opened
+
+        self.assertEqual(code(data, parsed), "ok")
+        seen = set()
+        for at in range(len(data)):
+            for bit in range(8):
+                changed = bytearray(data)
+                changed[at] ^= 1 << bit
+                seen.add(code(bytes(changed), parsed))
+            self.assertNotIn("ok", seen, at)
+            seen.add(code(data[:at], bare))
+            self.assertNotIn("ok", seen, at)
+        self.assertLessEqual(seen, {"E_FOOTER_MAGIC", "E_FOOTER_CHECK", "E_RESERVED", "E_BODY_HASH", "E_PUBLIC", "E_INDEX_HASH", "E_TRUNCATED"})
+
+    def test_a_flipped_bit_in_front_of_the_index_is_found_by_who_reads_that_frame(self) -> None:
+        """Of a part of a bundle: the end tells of any bit from the index on; of the bits before it, the hash of their frame."""
+        segments = busy()
+        window, bundles = roll(segments, 2, 3, per_member=9, per_frame=9)
+        data, parsed = next(iter(bundles.values())), reader.read_window(window)
+        whole_bundle = reader.open_bundle(reader.Blob(io.BytesIO(data), len(data)), ARCHIVE, parsed, 1)
+        dice = random.Random(5)
+        for at in [*range(0, len(data), 3)]:
+            changed = bytearray(data)
+            changed[at] ^= 1 << dice.randrange(8)
+            wrong = -1 if at >= whole_bundle.footer.index_offset else next(
+                number for number, frame in enumerate(whole_bundle.frames) if frame.offset <= at < frame.offset + frame.length)
+            try:
+                bundle = reader.open_bundle(reader.Blob(io.BytesIO(bytes(changed)), len(data)), ARCHIVE, parsed, 1)
+            except reader.Problem:
+                self.assertEqual(wrong, -1, at)
+                continue
+            for number in range(len(bundle.frames)):
+                if number == wrong:
+                    with self.assertRaisesRegex(reader.Problem, "does not match the index"):
+                        list(bundle.lines(number, reader.Order()))
+                else:
+                    self.assertEqual(sum(1 for _ in bundle.lines(number, reader.Order())), bundle.frames[number].records)
+
+    def test_damage_below_the_hashes_of_a_bundle_never_raises_anything_but_a_problem(self) -> None:
+        segments, dice, seen = busy(), random.Random(13), set()
+
+        def damage(value: bytes) -> bytes:
+            changed = bytearray(value)
+            for _ in range(dice.randrange(1, 4)):
+                changed[dice.randrange(len(changed))] = dice.choice(b'\0\xff"{}[],:\\0179-\n')
+            return bytes(changed)
+
+        for name in ("member", "index", "index_content", "meta", "public", "public_json", "filter"):
+            for _ in range(60):
+                hook: Dict[str, Any] = {name: damage}
+                seen.add(whole(*roll(segments, 2, 2, **hook)))
+        for _ in range(60):
+            seen.add(whole(*roll(segments, 2, 2, frames=lambda frames: [damage(frame) for frame in frames])))
+        self.assertLess({"E_ZSTD", "E_TAR", "E_INDEX", "E_META", "E_PUBLIC", "E_LINE"}, seen)
+
+    def test_a_key_that_holds_a_zero_is_refused_in_segments_too(self) -> None:
+        self.assertEqual(code_of(one([rec(1, "D", "a\0b")]), deep=False), "E_LINE")
+        self.assertEqual(code_of(one([rec(1, "Z", skip=1, k=["", "", "", "", "", ""])]), deep=False), "E_LINE")
+
+    def test_the_filter_of_a_bundle_without_keys_is_one_zero_byte(self) -> None:
+        self.assertEqual(reader.Filter().bytes(), b"\0")
+        some = reader.Filter()
+        for number in range(50):
+            some.take(["h%d" % number, "", "n", "", "K", ""])
+        lines = [compact({"k": ["h%d" % number, "", "n", "", "K", ""]}).encode() for number in range(50)]
+        self.assertEqual((some.bytes(), len(some.bytes())), (bloom(lines), 64))
+
+
+class Manifests(unittest.TestCase):
+    def code(self, data: bytes, n: int = 1, before: Optional[bytes] = None) -> str:
+        try:
+            parsed = reader.read_manifest(data, ARCHIVE, n)
+            if before is not None:
+                reader.check_manifest_follows(parsed, reader.read_manifest(before, ARCHIVE, n - 1))
+        except reader.Problem as problem:
+            return problem.code
+        return "ok"
+
+    def test_every_broken_manifest_gives_its_code(self) -> None:
+        segments = busy()
+        a, b, c = (roll(segments, *slots)[0] for slots in ((2, 2), (3, 3), (5, 6)))
+        good = manifest(1, None, [a, b, c])
+        self.assertEqual(self.code(good), "ok")
+        self.assertEqual(self.code(manifest(1, None, [])), "ok")
+        self.assertEqual(self.code(manifest(1, None, [{**a, "more": {"a": 1.5}}], other=None, z=[1])), "ok")
+        text: List[Tuple[str, bytes]] = [
+            ("E_TOO_LARGE", b" " * ((16 << 20) + 1)), ("E_MANIFEST", b""), ("E_MANIFEST", b"\n"), ("E_MANIFEST", good[:-1]), ("E_MANIFEST", good + b"\n"),
+            ("E_MANIFEST", good.replace(b"[", b" [", 1)), ("E_MANIFEST", b'{"z":1,' + good[1:]), ("E_MANIFEST", good.replace(b'"n":1', b'"n":1,"n":1')),
+            ("E_MANIFEST", good.replace(b'"test"', b'"\\u0074est"')), ("E_MANIFEST", good.replace(b'"test"', b'"\xff"')), ("E_MANIFEST", b"[]\n"),
+            ("E_MANIFEST", good.replace(b'"n":1', b'"n":1.0')), ("E_MANIFEST", good.replace(b'"n":1', b'"n":1e0')), ("E_MANIFEST", b"[" * 9999 + b"\n")]
+        changes: List[Tuple[str, Dict[str, Any]]] = [
+            ("E_VERSION", {"format": "0.3"}), ("E_VERSION", {"format": "0.1", "n": "x"}), ("E_MANIFEST", {"format": 2}), ("E_MANIFEST", {"format": None}),
+            ("E_ARCHIVE", {"archive": ARCHIVE.replace("0b", "0c")}), ("E_MANIFEST", {"archive": "x"}), ("E_MANIFEST", {"archive": None}), ("E_MANIFEST", {"n": 0}),
+            ("E_NAME", {"n": 2}), ("E_MANIFEST", {"n": 1 << 63}), ("E_MANIFEST", {"n": None}), ("E_MANIFEST", {"prev": "0"}), ("E_MANIFEST", {"prev": None}),
+            ("E_CHAIN", {"prev": "1" * 64}), ("E_MANIFEST", {"software": 1}), ("E_MANIFEST", {"written": 5}), ("E_MANIFEST", {"written": "x"}), ("E_MANIFEST", {"windows": {}}),
+            ("E_MANIFEST", {"windows": [5]}), ("E_MANIFEST", {"windows": None}), ("E_MANIFEST", {"windows": [b, a]}), ("E_MANIFEST", {"windows": [a, a]}),
+            ("E_MANIFEST", {"windows": [a, {**b, "firstSegment": 2}]}), ("E_MANIFEST", {"windows": [a, {**c, "firstSeq": 3, "lastSeq": 12}]}),
+            ("E_MANIFEST", {"windows": [a, {**c, "firstTime": START}]}), ("E_CHAIN", {"windows": [a, {**b, "prev": "1" * 64}]}), ("E_ARCHIVE", {"archive": NIL1, "n": 7}),
+            ("E_ARCHIVE", {"archive": NIL1, "windows": [b, a]}), ("E_ARCHIVE", {"archive": NIL1, "windows": [{**a, "level": 5}]}),
+            ("E_MANIFEST", {"windows": [{**a, "lastSeq": (1 << 26) + 1, "parts": [{**a["parts"][0], "records": (1 << 26) + 1}]}]}),
+            ("ok", {"windows": [{**a, "lastSeq": 1 << 26, "parts": [{**a["parts"][0], "records": 1 << 26}]}]}), ("E_NAME", {"n": 7, "windows": [b, a]}),
+            ("E_SEQ", {"windows": [a, {**b, "firstSeq": 9, "lastSeq": 30}]}), ("ok", {"windows": [a, {**b, "firstSeq": 9, "lastSeq": 30, "prev": "0" * 64}]})]
+        for member, values in {
+                "level": (0, 5, True, None), "firstSegment": (0, 3, 1 << 63, None), "lastSegment": (1, "2", None), "firstSeq": (0, 2, None), "lastSeq": (0, 9, None),
+                "firstTime": (5, START + 10**9, None), "lastTime": (START, 1.5, None), "prev": ("", "A" * 64, None), "head": (5, None), "root": ("0", None),
+                "earliest": ([], {"lo": 5}, {"from": 0}, {"gap": "x"}, {"lo": None}, None),
+                "parts": ([], {}, [5], a["parts"] * 2, [{**a["parts"][0], "records": 0}], [{**a["parts"][0], "records": 6}], [{**a["parts"][0], "size": 383}],
+                          [{**a["parts"][0], "size": (128 << 20) + 1}], [{**a["parts"][0], "sha256": "x"}], [{"records": 7, "size": 999}], None,
+                          [{**a["parts"][0], "records": 1}] * 4097)}.items():
+            changes += [("E_MANIFEST", {"windows": [{key: item for key, item in {**a, member: value}.items() if item is not None}]}) for value in values]
+        at_one = roll(segments, 1, 2)[0]
+        changes += [("ok", {"windows": [at_one]}), ("E_MANIFEST", {"windows": [{**at_one, "prev": "1" * 64}]})]
+        for number, (expected, data) in enumerate([*text, *((code, manifest(1, None, [a, b, c], **change)) for code, change in changes)]):
+            self.assertEqual(self.code(data), expected, (number, data[:300]))
+
+    def test_no_value_in_a_manifest_raises_anything_but_a_problem(self) -> None:
+        good = json.loads(manifest(1, None, [roll(busy(), 2, 3, parts=2)[0]]))
+        window = good["windows"][0]
+        seen = set()
+        for place in (good, window, window["parts"][1], window["earliest"]):
+            for member in list(place):
+                kept = place[member]
+                for odd in (None, True, -1, 0, 1, 2, 1.5, 1 << 62, 1 << 64, "", "x", "é\n", "0" * 64, "1" * 64, [], [[]], {}, {"lo": 1}):
+                    place[member] = odd
+                    seen.add(self.code(json.dumps(good, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"))
+                place[member] = kept
+        self.assertEqual(seen, {"ok", "E_MANIFEST", "E_VERSION", "E_NAME", "E_CHAIN"})
+
+    def test_manifests_that_do_not_follow_give_their_codes(self) -> None:
+        segments = busy()
+        a, b, c, all_of_it, front = (roll(segments, *slots)[0] for slots in ((2, 2), (3, 3), (5, 6), (2, 6), (1, 5)))
+        before = manifest(1, None, [a, b, c])
+        for expected, windows, more in (
+                ("ok", [a, b, c], {}), ("ok", [all_of_it], {}), ("ok", [roll(segments, 1, 3)[0], c], {}), ("ok", [{**a, "level": 3, "parts": [{**a["parts"][0], "size": 999}]}, b, c], {}),
+                ("E_MANIFEST", [a, roll(segments, 3, 5)[0], roll(segments, 6, 6)[0]], {}), ("E_MANIFEST", [a, b, roll(segments, 5, 5)[0]], {}),
+                ("E_MANIFEST", [a, b, roll(segments, 6, 6)[0]], {}), ("E_MANIFEST", [{**a, "root": "0" * 64}, b, c], {}),
+                ("E_MANIFEST", [{**a, "firstTime": START}, b, c], {}), ("E_MANIFEST", [a, {**b, "head": "1" * 64}, c], {}), ("E_MANIFEST", [a, b], {}), ("E_MANIFEST", [a, c], {}),
+                ("E_MANIFEST", [], {}), ("E_MANIFEST", [front], {}), ("E_MANIFEST", [b, c], {}), ("E_CHAIN", [a, b, c], {"prev": "0" * 64}),
+                ("E_TIME", [a, b, c], {"written": START}), ("ok", [a, b, c], {"written": START + 1})):
+            self.assertEqual(self.code(manifest(2, before, windows, **more), 2, before), expected, (len(windows), more))
+
+    def test_every_flipped_bit_of_a_manifest_is_detected_or_changes_nothing_that_is_read(self) -> None:
+        """Harmless: `software`, which nobody reads, and a `written` that is still a time not before that of the manifest before. Everything else
+        is found in the manifest or in the bundle that it names; and behind another manifest every bit is found, by its hash."""
+        segments = busy()
+        window, bundles = roll(segments, 2, 2)
+        data = manifest(2, manifest(1, None, []), [window])
+        first = reader.read_manifest(manifest(1, None, []), ARCHIVE, 1)
+        free = {at for member in (b'"software":"', b'"written":') for at in range(data.index(member) + len(member), data.index(member) + len(member) + (4 if b"soft" in member else 16))}
+        after = manifest(3, data, [window])
+        harmless = set()
+        for at in range(len(data)):
+            for bit in range(8):
+                changed = bytearray(data)
+                changed[at] ^= 1 << bit
+                try:
+                    parsed = reader.read_manifest(bytes(changed), ARCHIVE, 2)
+                    reader.check_manifest_follows(parsed, first)
+                except reader.Problem:
+                    continue
+                with self.assertRaises(reader.Problem):
+                    reader.check_manifest_follows(reader.read_manifest(after, ARCHIVE, 3), parsed)
+                told = json.loads(bytes(changed))["windows"][0]
+                if told["parts"][0]["sha256"] not in bundles or told != window and whole(told, bundles) != "ok":
+                    continue
+                harmless.add(at)
+        self.assertLessEqual(harmless, free)
+        self.assertLess(3, len(harmless))
+
+
+NIL1 = "00000000-0000-0000-0000-000000000001"
 
 
 if __name__ == "__main__":

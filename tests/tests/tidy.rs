@@ -233,7 +233,8 @@ fn changelog_fragments_say_what_kind_of_change_they_are() {
 fn format_code() -> String {
     let src = root().join("crates/archive/src");
     let mut files = rust_files(&src.join("format"));
-    files.push(src.join("identity.rs"));
+    files.extend(rust_files(&src.join("manifest")));
+    files.extend(["identity.rs", "manifest.rs"].map(|name| src.join(name)));
     let mut code = String::new();
     for file in files.iter().filter(|file| !is_test_code(file)) {
         let name = file.strip_prefix(&src).expect("below the sources").display();
@@ -253,7 +254,8 @@ fn format_code() -> String {
 fn specification() -> String {
     let spec = root().join("spec");
     let vectors = fs::read_dir(spec.join("vectors")).expect("vectors").flatten().map(|entry| entry.path());
-    let mut files: Vec<PathBuf> = vectors.chain([spec.join("format.md"), spec.join("ordering.md")]).collect();
+    let mut files: Vec<PathBuf> =
+        vectors.chain(["format.md", "ordering.md", "bundles.md", "manifests.md"].map(|name| spec.join(name))).collect();
     files.sort();
     let read = |file: &PathBuf| fs::read(file).expect("readable");
     let text: Vec<u8> = files.iter().flat_map(read).collect();

@@ -17,7 +17,9 @@ use vmrewind_model::{Record, RecordKey, Seq};
 use crate::{
     ArchiveError, At, Cpu, Damage, Head, Identity, Part, Progress, Segment, SeqRange, State, Store, Timeline,
     format::{limits, line::Line},
-    head, paths, read, state, timeline,
+    head,
+    manifest::{self, Rolled},
+    paths, read, state, timeline,
 };
 
 /// An archive, open for reading. Cheap to clone.
@@ -30,6 +32,8 @@ pub struct Archive {
     known: Arc<AtomicU64>,
     /// Whether reads pass over damaged segments.
     pub(crate) passing: bool,
+    /// Whether reads use what was rolled up.
+    rolled: bool,
 }
 
 impl Archive {
@@ -43,16 +47,12 @@ impl Archive {
             return Err(ArchiveError::NoArchive { place });
         };
         let identity = Identity::parse(&bytes, &place)?;
-        if store.first_below(paths::MANIFESTS).await?.is_some() {
-            let what = "it has manifests: history may have moved out of the log".into();
-            return Err(ArchiveError::Unsupported { place, what });
-        }
-        Ok(Self { store, identity, cpu: Cpu::default(), known: Arc::default(), passing: false })
+        Ok(Self { store, identity, cpu: Cpu::default(), known: Arc::default(), passing: false, rolled: true })
     }
 
     /// Opens an archive whose identity is known otherwise, or stood in for.
     pub(crate) fn nameless(store: Store, identity: Identity, cpu: Cpu) -> Self {
-        Self { store, identity, cpu, known: Arc::default(), passing: false }
+        Self { store, identity, cpu, known: Arc::default(), passing: false, rolled: true }
     }
 
     /// Sets where segments are decoded; tokio's blocking threads by default.
@@ -68,6 +68,31 @@ impl Archive {
     pub fn passing_over_damage(mut self) -> Self {
         self.passing = true;
         self
+    }
+
+    /// Lets reads use the log alone, and nothing that was rolled up of it. The answers are the same.
+    #[must_use]
+    pub fn reading_the_log_only(mut self) -> Self {
+        self.rolled = false;
+        self
+    }
+
+    /// The windows that were rolled up and may be read in place of their segments.
+    ///
+    /// # Errors
+    /// Those of the store, and [`ArchiveError::Damaged`] if the newest manifest is, unless damage is to be passed over.
+    pub(crate) async fn windows(&self) -> Result<Vec<Rolled>, ArchiveError> {
+        if !self.rolled {
+            return Ok(Vec::new());
+        }
+        match manifest::newest(self).await {
+            Ok(found) => Ok(found.map(|found| found.manifest.windows).unwrap_or_default()),
+            Err(ArchiveError::Damaged(damage)) if self.passing => {
+                tracing::warn!(%damage, "the newest manifest cannot be read; the log is read instead");
+                Ok(Vec::new())
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Returns which archive this is.

@@ -9,10 +9,12 @@ use vmrewind_model::{Digest, ResumeEntry, Timestamp};
 use crate::{
     Archive, ArchiveError, Cpu, Head, Now, ResumeMap, Writer,
     format::{
+        Code,
         decode::{self, Peek},
         encode::{self, Draft, Encoded},
+        fault::Fault,
     },
-    paths, probe, read,
+    manifest, paths, probe, read,
 };
 
 /// What a new owner writes into its first segment.
@@ -54,6 +56,7 @@ impl Writer {
         now: Now<'_>,
     ) -> Result<FenceOutcome, ArchiveError> {
         may_append(archive).await?;
+        goes_on(archive, head).await?;
         probe::refuses_to_overwrite(&archive.store).await?;
         if head.segment > 0 {
             archive.store.make_durable(&paths::segment(head.segment)).await?;
@@ -104,8 +107,27 @@ async fn may_append(archive: &Archive) -> Result<(), ArchiveError> {
     if let Some(feature) = archive.identity.features.write.first() {
         return Err(ArchiveError::Unsupported { place, what: format!("appending needs the feature {feature:?}") });
     }
-    if archive.store.first_below(paths::MANIFESTS).await?.is_some() {
-        return Err(ArchiveError::Unsupported { place, what: "it has manifests".into() });
-    }
     Ok(())
+}
+
+/// Checks that the log does not end before what was rolled up of it: then segments were lost, and slots would be used twice.
+async fn goes_on(archive: &Archive, head: &Head) -> Result<(), ArchiveError> {
+    let found = match manifest::newest(archive).await {
+        Ok(found) => found,
+        // Nothing was deleted, so that the log alone tells where it ends. Recording must not wait for a repair.
+        Err(ArchiveError::Damaged(damage)) => {
+            tracing::warn!(%damage, "the newest manifest cannot be read; the log goes on without it");
+            None
+        }
+        Err(error) => return Err(error),
+    };
+    let rolled = found.iter().filter_map(|found| found.manifest.windows.last()).map(|last| last.window.slots[1]).max();
+    match rolled {
+        Some(rolled) if rolled >= head.segment => {
+            let detail = format!("it is missing, but a manifest says that there was a segment after {rolled}");
+            let slot = rolled + 1;
+            Err(Fault::new(Code::Missing, detail).in_object(paths::segment(slot), Some(slot)).into())
+        }
+        Some(_) | None => Ok(()),
+    }
 }

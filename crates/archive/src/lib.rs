@@ -23,6 +23,8 @@ pub mod format;
 mod head;
 mod identity;
 mod init;
+mod maintain;
+mod manifest;
 mod paths;
 mod probe;
 mod read;
@@ -33,6 +35,7 @@ mod store;
 mod timeline;
 mod url;
 pub mod verify;
+mod window;
 
 pub use archive::{Archive, Told};
 pub use commit::{Durable, Now, SegmentInput, SegmentRef, Writer};
@@ -46,6 +49,7 @@ pub use format::{Code, FormatVersion, ResumeMap, Segment, SegmentSummary, SeqRan
 pub use head::Head;
 pub use identity::{Features, Identity};
 pub use init::{NewArchive, init};
+pub use maintain::{Door, Maintained, Rules, maintain};
 pub use read::Part;
 pub use state::{At, Entry, GapSpan, Late, Presence, Progress, Proof, Silent, State};
 pub use store::{Patience, Store, StoreKind};

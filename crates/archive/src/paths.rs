@@ -2,14 +2,19 @@
 //!
 //! Does not: know where the store lies.
 
+use vmrewind_model::Digest;
+
 /// Name of the identity.
 pub(crate) const IDENTITY: &str = "archive.json";
 
 /// Prefix of the segments of shard 0.
 pub(crate) const LOG: &str = "log/0000";
 
-/// Prefix of manifests, which this version does not have.
+/// Prefix of manifests.
 pub(crate) const MANIFESTS: &str = "man";
+
+/// Prefix of history bundles.
+pub(crate) const HISTORY: &str = "hist";
 
 /// Prefix of what the probe leaves.
 pub(crate) const PROBE: &str = "probe";
@@ -26,9 +31,33 @@ pub(crate) fn parse_segment(name: &str) -> Option<u64> {
     (segment(slot) == name).then_some(slot)
 }
 
+/// Returns the name of the `n`th manifest.
+pub(crate) fn manifest(n: u64) -> String {
+    format!("{MANIFESTS}/{n:016x}")
+}
+
+/// Returns the number that the name of a manifest holds; none if it is not the name of a manifest.
+pub(crate) fn parse_manifest(name: &str) -> Option<u64> {
+    let digits = name.strip_prefix(MANIFESTS)?.strip_prefix('/')?;
+    let n = u64::from_str_radix(digits, 16).ok()?;
+    (manifest(n) == name).then_some(n)
+}
+
+/// Returns the name of the history bundle with this digest.
+pub(crate) fn bundle(digest: &Digest) -> String {
+    format!("{HISTORY}/{}", digest.hex())
+}
+
 /// Tells whether a name is one that a probe leaves.
 pub(crate) fn is_probe(name: &str) -> bool {
     name.strip_prefix(PROBE).is_some_and(|rest| rest.starts_with('/'))
+}
+
+/// Returns the digest that the name of a history bundle holds; none if it is not the name of one.
+pub(crate) fn parse_bundle(name: &str) -> Option<Digest> {
+    let digits = name.strip_prefix(HISTORY)?.strip_prefix('/')?;
+    let digest = format!("sha256:{digits}").parse::<Digest>().ok()?;
+    (bundle(&digest) == name).then_some(digest)
 }
 
 /// Returns the `n`th name that a probe tries.
@@ -46,6 +75,9 @@ mod tests {
         #[test]
         fn parsing_undoes_formatting(slot: u64) {
             prop_assert_eq!(parse_segment(&segment(slot)), Some(slot));
+            prop_assert_eq!(parse_manifest(&manifest(slot)), Some(slot));
+            let digest = Digest::of(&slot.to_le_bytes());
+            prop_assert_eq!(parse_bundle(&bundle(&digest)), Some(digest));
         }
     }
 

@@ -88,6 +88,15 @@ pub(crate) fn parts(
     slots: RangeInclusive<u64>,
 ) -> impl Stream<Item = Result<Part, ArchiveError>> + Send {
     let before = (*slots.start() == 1).then(Before::first);
+    parts_behind(archive, slots, before)
+}
+
+/// As [`parts`], behind something that is known.
+pub(crate) fn parts_behind(
+    archive: Archive,
+    slots: RangeInclusive<u64>,
+    before: Option<Before>,
+) -> impl Stream<Item = Result<Part, ArchiveError>> + Send {
     let read = stream::iter(slots)
         .map(move |slot| {
             let archive = archive.clone();
@@ -155,7 +164,7 @@ pub(crate) async fn surround(archive: &Archive, damage: Damage) -> Result<Damage
 }
 
 /// Reads what the end of a segment says; none if it is damaged.
-async fn summary(archive: &Archive, slot: u64) -> Result<Option<SegmentSummary>, ArchiveError> {
+pub(crate) async fn summary(archive: &Archive, slot: u64) -> Result<Option<SegmentSummary>, ArchiveError> {
     match end(archive, slot).await {
         Ok((summary, _)) => Ok(Some(summary)),
         Err(ArchiveError::Damaged(_)) => Ok(None),
@@ -199,10 +208,15 @@ pub(crate) fn ends(
 
 /// Finds the first slot whose last record is `seq` or later; `newest` + 1 if there is none.
 pub(crate) async fn slot_of(archive: &Archive, seq: Seq, newest: u64) -> Result<u64, ArchiveError> {
+    slot_of_in(archive, seq, 1..=newest).await
+}
+
+/// As [`slot_of`], among some slots; the one after them if there is none.
+pub(crate) async fn slot_of_in(archive: &Archive, seq: Seq, slots: RangeInclusive<u64>) -> Result<u64, ArchiveError> {
     if seq == Seq(u64::MAX) {
-        return Ok(newest + 1);
+        return Ok(slots.end() + 1);
     }
-    first_slot(archive, newest, |summary| summary.seqs.last >= seq).await
+    first_slot_in(archive, slots, |summary| summary.seqs.last >= seq).await
 }
 
 /// Finds the first slot that passes a test which all slots after it pass too; `newest` + 1 if there is none. Of segments
@@ -212,7 +226,16 @@ pub(crate) async fn first_slot(
     newest: u64,
     test: impl Fn(&SegmentSummary) -> bool,
 ) -> Result<u64, ArchiveError> {
-    let (mut low, mut high) = (1, newest + 1);
+    first_slot_in(archive, 1..=newest, test).await
+}
+
+/// As [`first_slot`], among some slots; the one after them if there is none.
+pub(crate) async fn first_slot_in(
+    archive: &Archive,
+    slots: RangeInclusive<u64>,
+    test: impl Fn(&SegmentSummary) -> bool,
+) -> Result<u64, ArchiveError> {
+    let (mut low, mut high) = (*slots.start(), slots.end() + 1);
     while low < high {
         let middle = low + (high - low) / 2;
         let mut known = middle;

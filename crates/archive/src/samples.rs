@@ -161,3 +161,30 @@ pub(crate) fn any_record(seq: u64) -> impl Strategy<Value = Record> {
 pub(crate) fn any_records() -> impl Strategy<Value = Vec<Record>> {
     (1_usize..20).prop_flat_map(|count| (1..=count as u64).map(any_record).collect::<Vec<_>>())
 }
+
+/// Changes bytes in one of many ways; the same seed, the same change.
+pub(crate) fn mutated(good: &[u8], seed: u64) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(1);
+    let mut below = |limit: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).expect("31 bits") % limit.max(1)
+    };
+    let mut bytes = good.to_vec();
+    for _ in 0..=below(3) {
+        let at = below(bytes.len());
+        let length = 1 + below(40).min(bytes.len() - at - 1);
+        match below(5) {
+            0 => bytes[at] ^= 1 << below(8),
+            1 => bytes[at..at + length].iter_mut().for_each(|byte| *byte = u8::try_from(below(256)).expect("a byte")),
+            2 => drop(bytes.drain(at..at + length)),
+            3 => drop(bytes.splice(at..at, good[..length].iter().copied())),
+            _ => {
+                let other = below(bytes.len() - length + 1);
+                for n in 0..length {
+                    bytes.swap(at + n, other + n);
+                }
+            }
+        }
+    }
+    bytes
+}

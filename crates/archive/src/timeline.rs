@@ -8,7 +8,9 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use vmrewind_model::{Epoch, Gap, ResourceId, ResumeEntry, Seq, Timestamp};
 
 use crate::{
-    Archive, ArchiveError, Damage, GapSpan, Head, Part, Proof, ResumeMap, Segment, SegmentSummary, damage, read,
+    Archive, ArchiveError, Damage, GapSpan, Head, Part, Proof, ResumeMap, Segment, SegmentSummary, damage,
+    format::{bundle::Known, line::Line},
+    read,
 };
 
 /// The whole archive from far away.
@@ -92,6 +94,28 @@ impl Proofs {
         }
     }
 
+    /// Goes on from what a window says of every resource at its end.
+    pub(crate) fn of_known(known: &[Known]) -> Self {
+        let mut proofs = Self::default();
+        for Known { entry, since, named, current } in known {
+            let proof = Proof { entry: entry.clone(), since: *since, current: *current };
+            proofs.proofs.insert(entry.id.clone(), proof);
+            proofs.named.insert(entry.id.clone(), *named);
+        }
+        proofs
+    }
+
+    /// Returns what a window that ends here says.
+    pub(crate) fn known(&self) -> Vec<Known> {
+        let known = |(id, proof): (&ResourceId, &Proof)| Known {
+            entry: proof.entry.clone(),
+            since: proof.since,
+            named: self.named.get(id).copied().unwrap_or_default(),
+            current: proof.current,
+        };
+        self.proofs.iter().map(known).collect()
+    }
+
     pub(crate) fn finish(self) -> Vec<Proof> {
         self.proofs.into_values().collect()
     }
@@ -102,9 +126,9 @@ impl Proofs {
 pub(crate) struct Gaps(BTreeMap<Seq, GapSpan>);
 
 impl Gaps {
-    /// Adds the gap records of the next segment.
-    pub(crate) fn add(&mut self, segment: &Segment) {
-        for line in &segment.lines {
+    /// Adds the gap records among the next lines.
+    pub(crate) fn add(&mut self, lines: &[Line]) {
+        for line in lines {
             if let Some(gap) = &line.head.gap {
                 self.record(line.head.seq, gap);
             }
@@ -120,6 +144,11 @@ impl Gaps {
             gap.detail.clone_from(&before.gap.detail);
         }
         self.0.insert(opened, GapSpan { gap, opened, closed });
+    }
+
+    /// Tells whether one covers an instant, as far as is known yet.
+    pub(crate) fn cover(&self, t: Timestamp) -> bool {
+        self.0.values().any(|span| span.covers(t))
     }
 
     pub(crate) fn spans(&self) -> Vec<GapSpan> {
@@ -140,7 +169,7 @@ impl Builder {
     fn add(&mut self, summary: SegmentSummary, resume: &ResumeMap, segment: Option<&Segment>) {
         self.proofs.add(&summary, resume);
         if let Some(segment) = segment {
-            self.gaps.add(segment);
+            self.gaps.add(&segment.lines);
         }
         self.segments.push(summary);
     }
@@ -153,7 +182,7 @@ impl Builder {
                 self.damage.push(read::surround(archive, *damage).await?);
                 if let Some(left) = left {
                     self.proofs.add(&left.summary, &left.resume);
-                    self.gaps.add(&left);
+                    self.gaps.add(&left.lines);
                 }
             }
         }

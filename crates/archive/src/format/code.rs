@@ -91,6 +91,8 @@ codes! {
     Epoch = "E_EPOCH",
     /// `archive.json` is not as the format demands.
     Identity = "E_IDENTITY",
+    /// A manifest is not well-formed, or names windows that cannot be.
+    Manifest = "E_MANIFEST",
 }
 
 impl fmt::Display for Code {

@@ -10,7 +10,7 @@ use super::{
     Code, ResumeMap, Segment, SegmentSummary,
     encode::{INDEX_NAME, lines_name},
     fault::{Checked, Fault, demand},
-    footer::{self, Footer, flag},
+    footer::{self, Footer, Kind, flag},
     frame::Unpacker,
     index::{self, FrameEntry, Index},
     limits,
@@ -113,9 +113,9 @@ pub(crate) fn archive_of(tail: &[u8], size: u64) -> Option<Uuid> {
 pub(super) fn footer(bytes: &[u8], size: u64) -> Checked<Footer> {
     demand(size <= limits::SEGMENT, Code::TooLarge, "it is larger than a segment may be")?;
     let short = || Fault::new(Code::Truncated, format!("it has {size} bytes, fewer than a footer"));
-    let footer =
-        Footer::parse(bytes.last_chunk().ok_or_else(short)?).map_err(|fault| fault.at(size - footer::LEN as u64))?;
-    footer.check_fields(size)?;
+    let footer = Footer::parse(bytes.last_chunk().ok_or_else(short)?, Kind::Log)
+        .map_err(|fault| fault.at(size - footer::LEN as u64))?;
+    footer.check_segment(size)?;
     Ok(footer)
 }
 
@@ -160,7 +160,7 @@ pub(super) fn index(bytes: &Bytes, footer: &Footer, unpacker: &mut Unpacker) -> 
 }
 
 /// As [`index`], from the index frame alone.
-fn index_of(frame: &[u8], footer: &Footer, unpacker: &mut Unpacker) -> Checked<Index> {
+pub(super) fn index_of(frame: &[u8], footer: &Footer, unpacker: &mut Unpacker) -> Checked<Index> {
     demand(Digest::of(frame) == footer.index_sha256, Code::IndexHash, "the index was changed")?;
     let size = u64::from(footer.index_content);
     demand(size <= limits::INDEX, Code::Limit, "the index is too large")?;
@@ -169,9 +169,11 @@ fn index_of(frame: &[u8], footer: &Footer, unpacker: &mut Unpacker) -> Checked<I
     let alone = member.name == INDEX_NAME && content[member.end..] == tarball::END;
     demand(alone, Code::Tar, "the index frame holds something else than the index")?;
     let index = index::decode(&content[member.content])?;
-    let plain = index.filter.is_empty() && index.filter_bits == 0 && index.filter_probes == 0;
-    let keyless = index.frames.iter().all(|frame| frame.first_key.is_empty() && frame.last_key.is_empty());
-    demand(plain && keyless, Code::Index, "a log segment has neither filter nor keys")?;
+    if footer.kind == Kind::Log.number() {
+        let plain = index.filter.is_empty() && index.filter_bits == 0 && index.filter_probes == 0;
+        let keyless = index.frames.iter().all(|frame| frame.first_key.is_empty() && frame.last_key.is_empty());
+        demand(plain && keyless, Code::Index, "a log segment has neither filter nor keys")?;
+    }
     let mut offset = 0;
     let (mut members, mut records, mut total) = (0, 0, 0);
     for frame in &index.frames {
@@ -186,7 +188,8 @@ fn index_of(frame: &[u8], footer: &Footer, unpacker: &mut Unpacker) -> Checked<I
     let said = [footer.members, footer.records, footer.members, footer.records];
     demand(totals == said, Code::Count, "index and footer count differently")?;
     let small = index.frames.iter().all(|frame| u64::from(frame.content) <= limits::FRAME);
-    demand(small && total <= limits::CONTENT, Code::Limit, "the segment holds too much")?;
+    let most = if footer.kind == Kind::Log.number() { limits::CONTENT } else { limits::HISTORY_CONTENT };
+    demand(small && total <= most, Code::Limit, "it holds too much")?;
     Ok(index)
 }
 
@@ -306,6 +309,6 @@ pub(super) fn lines<'a>(
 }
 
 /// Turns an offset that was checked against the size of the object into a position in memory.
-fn position(offset: u64) -> Checked<usize> {
+pub(super) fn position(offset: u64) -> Checked<usize> {
     usize::try_from(offset).map_err(|_| Fault::new(Code::TooLarge, "it does not fit into memory"))
 }

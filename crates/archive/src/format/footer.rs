@@ -20,7 +20,32 @@ const REST: u32 = 376;
 
 const SKIPPABLE: u32 = 0x184D_2A5D;
 const MAGIC: [u8; 8] = *b"KVBFOOT1";
-const LOG: u16 = 1;
+
+/// What a bundle is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A segment of the log.
+    Log,
+    /// Part of a window of history.
+    History,
+}
+
+impl Kind {
+    /// The number that stands in the footer.
+    pub(crate) fn number(self) -> u16 {
+        match self {
+            Self::Log => 1,
+            Self::History => 2,
+        }
+    }
+
+    fn version(self) -> FormatVersion {
+        match self {
+            Self::Log => super::VERSION,
+            Self::History => super::HISTORY_VERSION,
+        }
+    }
+}
 
 /// Flags of a footer.
 pub(crate) mod flag {
@@ -89,7 +114,7 @@ impl Footer {
     pub(crate) fn log(log: &Log) -> Self {
         Self {
             version: super::VERSION,
-            kind: LOG,
+            kind: Kind::Log.number(),
             level: 0,
             shard: 0,
             flags: log.flags,
@@ -153,8 +178,9 @@ impl Footer {
         out.try_into().expect("the fields of a footer take 384 bytes")
     }
 
-    /// Reads a footer: magic, check, version and features, in the order that the specification demands.
-    pub(crate) fn parse(bytes: &[u8; LEN]) -> Checked<Self> {
+    /// Reads the footer of a bundle of some kind: magic, check, version and features, in the order that the specification
+    /// demands.
+    pub(crate) fn parse(bytes: &[u8; LEN], kind: Kind) -> Checked<Self> {
         let mut fields = Fields(bytes);
         let framed = fields.u32() == SKIPPABLE && fields.u32() == REST && fields.take() == MAGIC;
         demand(framed, Code::FooterMagic, "it does not end in a footer: it was cut, or bytes were appended")?;
@@ -190,7 +216,7 @@ impl Footer {
                 fields.take()
             },
         };
-        footer.check_known()?;
+        footer.check_known(kind)?;
         Ok(footer)
     }
 }

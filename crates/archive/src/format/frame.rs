@@ -15,15 +15,27 @@ use super::{
     limits,
 };
 
-/// Compression level of log segments.
-const LEVEL: i32 = 3;
+/// Compression level of log segments, which are written while somebody waits.
+const LOG_LEVEL: i32 = 3;
+
+/// Compression level of history: the last one whose gain is worth its time.
+const HISTORY_LEVEL: i32 = 9;
 
 /// Compresses frames one after the other.
 pub(crate) struct Packer(Compressor<'static>);
 
 impl Packer {
     pub(crate) fn new() -> io::Result<Self> {
-        let mut compressor = Compressor::new(LEVEL)?;
+        Self::of_level(LOG_LEVEL)
+    }
+
+    /// Compresses harder and more slowly.
+    pub(crate) fn for_history() -> io::Result<Self> {
+        Self::of_level(HISTORY_LEVEL)
+    }
+
+    fn of_level(level: i32) -> io::Result<Self> {
+        let mut compressor = Compressor::new(level)?;
         compressor.set_parameter(CParameter::ChecksumFlag(true))?;
         compressor.set_parameter(CParameter::ContentSizeFlag(true))?;
         Ok(Self(compressor))

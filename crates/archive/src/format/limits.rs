@@ -10,6 +10,14 @@ pub(crate) const IDENTITY: u64 = 64 * KIB;
 pub(crate) const SEGMENT: u64 = 128 * MIB;
 /// Content of all data frames of a segment.
 pub(crate) const CONTENT: u64 = 64 * MIB;
+/// Content of all data frames of a history bundle.
+pub(crate) const HISTORY_CONTENT: u64 = 2048 * MIB;
+/// Records of a window.
+pub(crate) const WINDOW_RECORDS: u64 = 1 << 26;
+/// Parts of a window.
+pub(crate) const PARTS: usize = 4096;
+/// Bytes of a manifest.
+pub(crate) const MANIFEST: u64 = 16 * MIB;
 /// Content of one data frame.
 pub(crate) const FRAME: u64 = 32 * MIB;
 /// Content of one tar member.

@@ -37,8 +37,22 @@ pub(crate) struct Line {
     pub(crate) head: LineHead,
     /// The bytes of the object, a slice of the frame.
     pub(crate) object: Option<Bytes>,
+    /// All bytes of the line but the line feed, a slice of the frame.
+    pub(crate) text: Bytes,
     /// See `spec/format.md`, section 7.
     pub(crate) leaf: [u8; 32],
+}
+
+impl Line {
+    /// Returns the line with bytes of its own, so that keeping it does not keep the whole frame.
+    pub(crate) fn detached(&self) -> Self {
+        let text = Bytes::copy_from_slice(&self.text);
+        let object = self.object.as_ref().map(|object| {
+            let end = text.len() - 1;
+            text.slice(end - object.len()..end)
+        });
+        Self { head: self.head.clone(), object, text, leaf: self.leaf }
+    }
 }
 
 impl LineHead {

@@ -2,12 +2,13 @@
 //!
 //! Does not: do input or output, or know how objects are named in a store.
 
+pub(crate) mod bundle;
 mod code;
 pub(crate) mod decode;
 pub(crate) mod encode;
 pub(crate) mod fault;
 mod footer;
-mod frame;
+pub(crate) mod frame;
 mod index;
 pub(crate) mod limits;
 pub(crate) mod line;
@@ -25,6 +26,7 @@ use std::fmt;
 use vmrewind_model::{ResumeEntry, Seq};
 
 pub use code::Code;
+pub(crate) use segment::{Lines, Place};
 pub use segment::{Segment, SegmentSummary};
 
 /// Version of the format: a reader of a major version reads all its minor ones. While the major version is 0
@@ -37,8 +39,11 @@ pub struct FormatVersion {
     pub minor: u16,
 }
 
-/// The version that this program writes.
+/// The version of segments and identities.
 pub const VERSION: FormatVersion = FormatVersion { major: 0, minor: 1 };
+
+/// The version of history bundles and manifests.
+pub const HISTORY_VERSION: FormatVersion = FormatVersion { major: 0, minor: 2 };
 
 impl fmt::Display for FormatVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

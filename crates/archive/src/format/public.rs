@@ -3,7 +3,7 @@
 //! Does not: merge maps; see [`crate::Timeline`].
 
 use bytes::Bytes;
-use vmrewind_model::Digest;
+use vmrewind_model::{Digest, ResumeEntry};
 
 use super::{
     Code, ResumeMap,
@@ -30,7 +30,12 @@ pub(crate) fn encode(map: &ResumeMap) -> Result<Vec<u8>, String> {
     for entry in &map.entries {
         super::line::check_text("detail", &entry.detail)?;
     }
-    let json = serde_json::to_vec(map).map_err(|error| error.to_string())?;
+    wrap(map)
+}
+
+/// Returns the bytes of a public frame that holds `content` as JSON.
+pub(super) fn wrap(content: &impl serde::Serialize) -> Result<Vec<u8>, String> {
+    let json = serde_json::to_vec(content).map_err(|error| error.to_string())?;
     if json.len() as u64 > limits::PUBLIC {
         return Err(format!("a resume map of {} bytes is larger than {}", json.len(), limits::PUBLIC));
     }
@@ -46,6 +51,13 @@ pub(crate) fn encode(map: &ResumeMap) -> Result<Vec<u8>, String> {
 
 /// Reads the public frame, which must fill `bytes`.
 pub(crate) fn decode(bytes: &Bytes) -> Checked<ResumeMap> {
+    let map: ResumeMap = unwrap(bytes)?;
+    check_entries(map.entries.iter())?;
+    Ok(map)
+}
+
+/// Reads what a public frame, which must fill `bytes`, holds as JSON.
+pub(super) fn unwrap<T: serde::de::DeserializeOwned>(bytes: &Bytes) -> Checked<T> {
     let broken = |detail: &str| Fault::new(Code::Public, detail);
     demand(bytes.len() >= PREFIX, Code::Public, "the public frame is too short")?;
     let (prefix, json) = bytes.split_at(PREFIX);
@@ -57,15 +69,19 @@ pub(crate) fn decode(bytes: &Bytes) -> Checked<ResumeMap> {
     demand(prefix[16..] == Digest::of(json).0, Code::Public, "the resume map was changed")?;
     let plain = std::str::from_utf8(json).is_ok_and(|text| strict::is_object(text, Form::Any));
     demand(plain, Code::Public, "the resume map is not one object, or has a member twice")?;
-    let map: ResumeMap = serde_json::from_slice(json)
-        .map_err(|error| broken(&format!("the resume map is not as it should be, column {}", error.column())))?;
-    let sorted = map.entries.windows(2).all(|pair| pair[0].id < pair[1].id);
+    serde_json::from_slice(json)
+        .map_err(|error| broken(&format!("the resume map is not as it should be, column {}", error.column())))
+}
+
+/// Checks that entries are sorted, and each by itself.
+pub(super) fn check_entries<'a>(entries: impl Iterator<Item = &'a ResumeEntry> + Clone) -> Checked<()> {
+    let sorted = entries.clone().zip(entries.clone().skip(1)).all(|(entry, next)| entry.id < next.id);
     demand(sorted, Code::Public, "the resume entries are not sorted, or name a resource twice")?;
-    for entry in &map.entries {
+    for entry in entries {
         demand(entry.detail.len() <= limits::TEXT, Code::Limit, "the detail of a resource is too long")?;
         if let Some(proven) = entry.proven_at {
             time(proven.micros(), Code::Public)?;
         }
     }
-    Ok(map)
+    Ok(())
 }

@@ -84,6 +84,30 @@ impl SegmentSummary {
     }
 }
 
+/// Lines that were read together, and where they stand.
+#[derive(Clone, Copy)]
+pub(crate) struct Lines<'a> {
+    pub(crate) lines: &'a [Line],
+    pub(crate) place: Place,
+}
+
+/// Where lines stand.
+#[derive(Clone, Copy)]
+pub(crate) enum Place {
+    Slot(u64),
+    Bundle(Digest),
+}
+
+impl Lines<'_> {
+    /// Makes the record of a line; none if the line may be passed over.
+    pub(crate) fn record(&self, line: &Line) -> Result<Option<Record>, ArchiveError> {
+        line.record().map_err(|fault| match self.place {
+            Place::Slot(slot) => fault.in_object(paths::segment(slot), Some(slot)).into(),
+            Place::Bundle(digest) => fault.in_object(paths::bundle(&digest), None).into(),
+        })
+    }
+}
+
 /// A verified segment.
 #[derive(Clone, Debug)]
 pub struct Segment {
@@ -122,7 +146,12 @@ impl Segment {
 
     /// Makes the record of a line; none if the line may be passed over.
     pub(crate) fn record(&self, line: &Line) -> Result<Option<Record>, ArchiveError> {
-        line.record().map_err(|fault| self.damaged(fault))
+        self.as_lines().record(line)
+    }
+
+    /// Returns its lines in order.
+    pub(crate) fn as_lines(&self) -> Lines<'_> {
+        Lines { lines: &self.lines, place: Place::Slot(self.summary.segment) }
     }
 
     fn damaged(&self, fault: Fault) -> ArchiveError {

@@ -7,7 +7,10 @@ use std::collections::BTreeMap;
 use vmrewind_model::{ObjectKey, Op, Record, Seq};
 
 use super::{Entry, Presence};
-use crate::{ArchiveError, Segment, format::line::Line};
+use crate::{
+    ArchiveError,
+    format::{Lines, line::Line},
+};
 
 /// Where a record stands in the order that counts: from when on it counts, then its own seq.
 type Place = (Seq, Seq);
@@ -43,13 +46,13 @@ enum Held {
 }
 
 impl Fold {
-    /// Adds the lines of a segment that pass `test`.
+    /// Adds the lines that pass `test`.
     ///
     /// # Errors
     /// If an object that is needed has no resource version.
-    pub(super) fn add(&mut self, segment: &Segment, test: impl Fn(&Line) -> bool) -> Result<(), ArchiveError> {
+    pub(super) fn add(&mut self, lines: Lines<'_>, test: impl Fn(&Line) -> bool) -> Result<(), ArchiveError> {
         let mut touched = Vec::new();
-        for (n, line) in segment.lines.iter().enumerate().filter(|(_, line)| test(line)) {
+        for (n, line) in lines.lines.iter().enumerate().filter(|(_, line)| test(line)) {
             let (Some(op), Some(key)) = (line.head.op, &line.head.key) else { continue };
             let place = (line.head.counts_from(), line.head.seq);
             if !self.objects.contains_key(&key.object) {
@@ -73,7 +76,7 @@ impl Fold {
         for key in touched {
             let Some(set) = self.objects.get_mut(key).and_then(|candidate| candidate.set.as_mut()) else { continue };
             let Held::Line(n) = set.record else { continue };
-            if let Some(record) = segment.record(&segment.lines[n])? {
+            if let Some(record) = lines.record(&lines.lines[n])? {
                 set.record = Held::Record(Box::new(record));
             }
         }

@@ -2,17 +2,19 @@
 //!
 //! Does not: know the rule by which records become a state; see `fold.rs`.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use vmrewind_model::{RecordKey, Seq, Timestamp};
 
 use super::{At, Late, Progress, State, fold::Fold};
 use crate::{
-    Archive, ArchiveError, Damage, Part, Segment, damage,
-    format::line::Line,
-    read,
+    Archive, ArchiveError, Damage, Part, ResumeMap, Segment, SegmentSummary, damage,
+    format::{Lines, Place, line::Line, link::Before},
+    manifest::Rolled,
+    paths, read,
     timeline::{Gaps, Proofs},
+    window::{self, Piece},
 };
 
 /// Computes the state of the objects whose keys pass `filter`, as of `at`.
@@ -22,51 +24,62 @@ pub(crate) async fn at(
     filter: &(dyn Fn(&RecordKey) -> bool + Sync),
     progress: &dyn Progress,
 ) -> Result<State, ArchiveError> {
+    let mut windows = archive.windows().await?;
+    loop {
+        let damage = match with_windows(archive, at, filter, progress, &windows).await {
+            Err(ArchiveError::Damaged(damage)) => damage,
+            done => return done,
+        };
+        let names = |rolled: &Rolled| rolled.parts.iter().any(|part| paths::bundle(&part.digest) == damage.object);
+        let Some(n) = windows.iter().position(names) else { return Err(damage.into()) };
+        // Its segments are still there.
+        tracing::warn!(%damage, "a history bundle cannot be read; its segments are read instead");
+        windows.remove(n);
+    }
+}
+
+/// As [`at`], with these windows in place of their segments.
+async fn with_windows(
+    archive: &Archive,
+    at: At,
+    filter: &(dyn Fn(&RecordKey) -> bool + Sync),
+    progress: &dyn Progress,
+    windows: &[Rolled],
+) -> Result<State, ArchiveError> {
     let newest = archive.extent().await?;
+    let last = windows.last().map_or(0, |last| last.window.slots[1]);
+    if last >= newest && last > 0 && !archive.passing {
+        return Err(window::cut_off(last + 1).into());
+    }
     let mut replay = Replay::new(newest_end(archive, newest).await?);
-    let whole = last_whole(archive, at, newest).await?;
-    let mut parts = std::pin::pin!(read::parts(archive.clone(), 1..=whole));
+    let mut before = None;
+    if let Some(last) = windows.iter().rfind(|rolled| rolled.window.slots[1] <= newest) {
+        let bundle = window::open(archive, last, 0).await?.bundle;
+        replay.proofs = Proofs::of_known(&bundle.known);
+        replay.rolled = last.window.slots[1];
+        before = Some(Before { head: bundle.head(), digest_known: true });
+    }
     let passes = |line: &Line| line.head.key.as_ref().is_some_and(filter);
-    let mut slot = 0;
-    while let Some(part) = parts.try_next().await? {
-        slot += 1;
-        if let Some(segment) = replay.readable(archive, part).await? {
-            replay.before(&segment, |line| counts(at, line) && passes(line))?;
-            replay.cut(&segment, |line| counts(at, line));
-            // The last one may hold records that are later than T as well.
-            if let (true, Some(cut)) = (slot == whole, replay.moment(at)) {
-                replay.after(&segment, cut, passes)?;
+    for piece in window::layout(windows, newest) {
+        match piece {
+            Piece::Window(rolled) => {
+                if !replay.window(archive, rolled, at, &passes).await? {
+                    break;
+                }
+                progress.segments(rolled.window.slots[1], newest);
+            }
+            Piece::Slots(slots) => {
+                let behind = (*slots.start() == replay.rolled + 1).then(|| before.take()).flatten();
+                let behind = if *slots.start() == 1 { Some(Before::first()) } else { behind };
+                let progress = |slot| progress.segments(slot, newest);
+                if !replay.slots(archive, slots, behind, (at, &passes), &progress).await? {
+                    break;
+                }
             }
         }
-        progress.segments(slot, newest);
     }
     let Some(cut) = replay.moment(at) else { return Err(nothing_as_old(archive, at, newest, replay).await?) };
-    let mut ends = std::pin::pin!(read::ends(archive, whole + 1..=newest));
-    let mut slot = whole;
-    while let Some(end) = ends.next().await {
-        slot += 1;
-        let part = match end {
-            Ok((summary, resume)) => {
-                replay.proofs.add(&summary, &resume);
-                if !(summary.late || summary.back_dated || summary.gaps) {
-                    progress.segments(slot, newest);
-                    continue;
-                }
-                read::part(archive, slot).await?
-            }
-            Err(ArchiveError::Damaged(damage)) => match read::part(archive, slot).await? {
-                Part::Whole(_) => Part::Damaged(damage, None), // good by itself, but it does not follow
-                part @ Part::Damaged(..) => part,
-            },
-            Err(error) => return Err(error),
-        };
-        if let Some(segment) = replay.readable(archive, part).await? {
-            replay.gaps.add(&segment);
-            replay.after(&segment, cut, passes)?;
-        }
-        progress.segments(slot, newest);
-    }
-    let state = replay.finish(cut);
+    let state = replay.finish(cut)?;
     let doubtful = state.doubtful().next().filter(|_| !archive.passing).cloned();
     doubtful.map_or(Ok(state), |damage| Err(damage.into()))
 }
@@ -99,12 +112,26 @@ fn counts(at: At, line: &Line) -> bool {
     }
 }
 
-/// Finds the last slot that must be read whole.
-async fn last_whole(archive: &Archive, at: At, newest: u64) -> Result<u64, ArchiveError> {
+/// Tells whether a later record may have happened before the moment asked for.
+fn may_be_earlier(at: At, line: &Line) -> bool {
+    match (at, line.head.lo) {
+        (At::Time(t), Some(lo)) => lo < t,
+        (At::Seq(_), lo) => lo.is_some(),
+        (At::Latest, _) | (_, None) => false,
+    }
+}
+
+/// Finds the first of some slots that need not be read whole; the one after them if there is none.
+async fn first_later(archive: &Archive, at: At, slots: RangeInclusive<u64>) -> Result<u64, ArchiveError> {
     match at {
-        At::Latest => Ok(newest),
-        At::Time(t) => Ok(read::first_slot(archive, newest, |summary| summary.t_first > t).await? - 1),
-        At::Seq(seq) => Ok(read::slot_of(archive, seq, newest).await?.min(newest)),
+        At::Latest => Ok(slots.end() + 1),
+        At::Time(t) => read::first_slot_in(archive, slots, |summary| summary.t_first > t).await,
+        At::Seq(seq) => {
+            let end = *slots.end();
+            let slot = read::slot_of_in(archive, seq, slots).await?;
+            let behind = slot > end || read::summary(archive, slot).await?.is_some_and(|own| own.seqs.first > seq);
+            Ok(if behind { slot } else { slot + 1 })
+        }
     }
 }
 
@@ -139,12 +166,116 @@ struct Replay {
     last: Option<Cut>,
     /// The end of the log.
     newest: Cut,
+    /// The last slot of which the proofs are known from a window.
+    rolled: u64,
+    /// Lines that are later than the moment asked for and may matter all the same, until it is known which moment that is.
+    later: Vec<(Place, Line)>,
 }
 
 impl Replay {
     fn new(newest: Cut) -> Self {
         let (fold, proofs, gaps) = (Fold::default(), Proofs::default(), Gaps::default());
-        Self { fold, proofs, gaps, late: Vec::new(), damage: Vec::new(), last: None, newest }
+        let (late, damage, later) = (Vec::new(), Vec::new(), Vec::new());
+        Self { fold, proofs, gaps, late, damage, last: None, newest, rolled: 0, later }
+    }
+
+    /// Reads segments: those up to the moment asked for whole, of the others what may matter. False if there is nothing as old
+    /// as what was asked for.
+    async fn slots(
+        &mut self,
+        archive: &Archive,
+        slots: RangeInclusive<u64>,
+        behind: Option<Before>,
+        (at, passes): (At, &(dyn Fn(&Line) -> bool + Sync)),
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<bool, ArchiveError> {
+        let later = first_later(archive, at, slots.clone()).await?;
+        let mut slot = slots.start() - 1;
+        let mut parts =
+            std::pin::pin!(read::parts_behind(archive.clone(), slots.start().to_owned()..=later - 1, behind));
+        while let Some(part) = parts.try_next().await? {
+            slot += 1;
+            if let Some(segment) = self.readable(archive, part).await? {
+                self.prove(&segment.summary, &segment.resume);
+                self.gaps.add(&segment.lines);
+                self.before(segment.as_lines(), at, passes)?;
+            }
+            progress(slot);
+        }
+        if later <= *slots.end() && self.moment(at).is_none() {
+            return Ok(false);
+        }
+        let mut ends = std::pin::pin!(read::ends(archive, later..=*slots.end()));
+        while let Some(end) = ends.next().await {
+            slot += 1;
+            let part = match end {
+                Ok((summary, resume)) => {
+                    self.prove(&summary, &resume);
+                    if !(summary.late || summary.back_dated || summary.gaps) {
+                        progress(slot);
+                        continue;
+                    }
+                    read::part(archive, slot).await?
+                }
+                Err(ArchiveError::Damaged(damage)) => match read::part(archive, slot).await? {
+                    Part::Whole(_) => Part::Damaged(damage, None), // good by itself, but it does not follow
+                    part @ Part::Damaged(..) => part,
+                },
+                Err(error) => return Err(error),
+            };
+            if let Some(segment) = self.readable(archive, part).await? {
+                self.gaps.add(&segment.lines);
+                self.before(segment.as_lines(), at, passes)?;
+            }
+            progress(slot);
+        }
+        Ok(true)
+    }
+
+    /// Reads a window: whole, or not at all if nothing in it may matter. False if there is nothing as old as what was asked for.
+    async fn window(
+        &mut self,
+        archive: &Archive,
+        rolled: &Rolled,
+        at: At,
+        passes: &(dyn Fn(&Line) -> bool + Sync),
+    ) -> Result<bool, ArchiveError> {
+        let window = &rolled.window;
+        let behind = match at {
+            At::Latest => false,
+            At::Time(t) => window.times[0] > t,
+            At::Seq(seq) => window.seqs.first > seq,
+        };
+        if behind {
+            let Some((seq, t)) = self.moment(at) else { return Ok(false) };
+            let before = |instant: Option<Timestamp>| instant.is_some_and(|instant| instant < t);
+            let earliest = window.earliest;
+            // A gap that it closes may turn out to have begun later.
+            let closes = earliest.gap.is_some() && self.gaps.cover(t);
+            let reaches = before(earliest.lo) || before(earliest.gap) || closes;
+            if !(reaches || earliest.from.is_some_and(|from| from <= seq)) {
+                return Ok(true);
+            }
+        }
+        for n in 0..rolled.parts.len() {
+            let opened = window::open(archive, rolled, n).await?;
+            for run in opened.runs(|_, _| true) {
+                for (frame, stored) in opened.fetch(archive, run).await? {
+                    let lines = opened.lines(archive, frame, stored).await?;
+                    self.gaps.add(&lines);
+                    let place = Place::Bundle(rolled.parts[n].digest);
+                    self.before(Lines { lines: &lines, place }, at, passes)?;
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Takes a resume map, unless a window has told what it says.
+    fn prove(&mut self, summary: &SegmentSummary, resume: &ResumeMap) {
+        if summary.segment > self.rolled {
+            self.proofs.add(summary, resume);
+        }
     }
 
     /// Returns what can be read of a segment, and remembers its damage.
@@ -158,18 +289,22 @@ impl Replay {
         })
     }
 
-    /// Takes a segment that was read whole.
-    fn before(&mut self, segment: &Segment, test: impl Fn(&Line) -> bool) -> Result<(), ArchiveError> {
-        self.proofs.add(&segment.summary, &segment.resume);
-        self.gaps.add(segment);
-        self.fold.add(segment, test)
-    }
-
-    /// Remembers the last record up to the moment asked for.
-    fn cut(&mut self, segment: &Segment, test: impl Fn(&Line) -> bool) {
-        if let Some(line) = segment.lines.iter().rev().find(|line| test(line)) {
-            self.last = Some((line.head.seq, line.head.t));
+    /// Takes lines: what counts at once, and of what is later that which may matter.
+    fn before(
+        &mut self,
+        lines: Lines<'_>,
+        at: At,
+        passes: &(dyn Fn(&Line) -> bool + Sync),
+    ) -> Result<(), ArchiveError> {
+        self.fold.add(lines, |line| counts(at, line) && passes(line))?;
+        for line in lines.lines {
+            if counts(at, line) {
+                self.last = self.last.max(Some((line.head.seq, line.head.t)));
+            } else if passes(line) && (may_be_earlier(at, line) || line.head.from.is_some()) {
+                self.later.push((lines.place, line.detached()));
+            }
         }
+        Ok(())
     }
 
     /// Says what the moment asked for is, once all records up to it were read; none if there are none.
@@ -183,21 +318,24 @@ impl Replay {
     }
 
     /// Takes what is later than the cut but matters: back-dated records, and changes that may have happened before it.
-    fn after(&mut self, segment: &Segment, (seq, t): Cut, passes: impl Fn(&Line) -> bool) -> Result<(), ArchiveError> {
-        let later = |line: &Line| line.head.seq > seq && passes(line);
-        self.fold.add(segment, |line| later(line) && line.head.counts_from() <= seq)?;
-        for line in segment.lines.iter().filter(|line| later(line)) {
+    fn after(&mut self, (seq, t): Cut) -> Result<(), ArchiveError> {
+        let mut later = std::mem::take(&mut self.later);
+        later.sort_by_key(|(_, line)| line.head.seq);
+        for (place, line) in &later {
+            let lines = Lines { lines: std::slice::from_ref(line), place: *place };
+            self.fold.add(lines, |line| line.head.counts_from() <= seq)?;
             let Some(lo) = line.head.lo.filter(|lo| *lo < t && t < line.head.t) else { continue };
-            let (Some(record), Some(key)) = (segment.record(line)?, line.head.key.clone()) else { continue };
+            let (Some(record), Some(key)) = (lines.record(line)?, line.head.key.clone()) else { continue };
             self.late.push(Late { key, lo, t: line.head.t, record });
         }
         Ok(())
     }
 
-    fn finish(self, (seq, t): Cut) -> State {
+    fn finish(mut self, (seq, t): Cut) -> Result<State, ArchiveError> {
+        self.after((seq, t))?;
         let (mut gaps, mut damage) = (self.gaps.spans(), self.damage);
         damage::account(&mut damage, &self.proofs.named, &gaps);
         gaps.retain(|gap| gap.covers(t));
-        State { seq, t, objects: self.fold.finish(), proofs: self.proofs.finish(), late: self.late, gaps, damage }
+        Ok(State { seq, t, objects: self.fold.finish(), proofs: self.proofs.finish(), late: self.late, gaps, damage })
     }
 }

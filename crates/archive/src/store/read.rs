@@ -93,12 +93,6 @@ impl Store {
         self.listed("list the archive", None, None, first).await
     }
 
-    /// Returns some name below `prefix`, if the store lists one.
-    pub(crate) async fn first_below(&self, prefix: &str) -> Result<Option<String>, ArchiveError> {
-        let first = |found: &mut Option<String>, name: &str| found.replace(name.to_owned()).is_none();
-        self.listed(&format!("list {prefix}"), Some(prefix), None, first).await
-    }
-
     /// Returns the first slot after `slot` that the store lists. It may not list the newest ones yet.
     pub(crate) async fn first_slot_after(&self, slot: u64) -> Result<Option<u64>, ArchiveError> {
         // Services list in order, so that the first answer will do; a directory does not.
@@ -118,6 +112,15 @@ impl Store {
             false
         };
         self.listed("list the log", Some(paths::LOG), None, last).await
+    }
+
+    /// Returns the number of the last manifest that the store lists; 0 if there is none.
+    pub(crate) async fn last_manifest(&self) -> Result<u64, ArchiveError> {
+        let last = |last: &mut u64, name: &str| {
+            *last = paths::parse_manifest(name).map_or(*last, |n| n.max(*last));
+            false
+        };
+        self.listed("list the manifests", Some(paths::MANIFESTS), None, last).await
     }
 
     /// Folds the names below `prefix` that sort after `after`, in whatever order they come, until `fold` says that it is

@@ -45,6 +45,8 @@ pub(super) struct Checker {
     notes: Vec<Note>,
     more_notes: u64,
     checked: Checked,
+    /// First and last slots of windows of which every byte is as it was written.
+    intact: Vec<[u64; 2]>,
 }
 
 /// Segments that are damaged or missing.
@@ -82,7 +84,13 @@ impl Checker {
             notes: Vec::new(),
             more_notes: 0,
             checked: Checked::default(),
+            intact: Vec::new(),
         }
+    }
+
+    /// Takes the slots of a window that holds all their records, as they were written.
+    pub(super) fn stands_in_a_window(&mut self, slots: [u64; 2]) {
+        self.intact.push(slots);
     }
 
     /// Takes what is wrong with something that is no segment.
@@ -287,7 +295,10 @@ impl Checker {
         for Damaged { mut damage, last, resources, .. } in self.damaged {
             let first = damage.segment.unwrap_or(last);
             damage.accounted = (first..=last).all(|slot| accounts(&Damage { segment: Some(slot), ..damage.clone() }));
-            let problem = Problem::of(damage, last, &resources);
+            let mut problem = Problem::of(damage, last, &resources);
+            if self.intact.iter().any(|window| window[0] <= first && last <= window[1]) {
+                problem.stands_in_a_window();
+            }
             if problem.accounted { accounted.push(problem) } else { self.problems.push(problem) }
         }
         // What is no segment comes first; of one slot, what was found first.

@@ -2,6 +2,8 @@
 //!
 //! Does not: read any object.
 
+use vmrewind_model::Digest;
+
 use crate::{format::limits, paths};
 
 /// What a listing shows.
@@ -9,9 +11,11 @@ use crate::{format::limits, paths};
 pub(super) struct Layout {
     /// Slots that are taken, and the size of what lies there; in order once [`Self::sort`] was called.
     pub(super) slots: Vec<(u64, u64)>,
-    /// An object of the manifests, which this version does not have.
-    pub(super) manifest: Option<String>,
-    /// What lies among the segments and is none.
+    /// Numbers of manifests; in order once [`Self::sort`] was called.
+    pub(super) manifests: Vec<u64>,
+    /// History bundles, and the size of what lies there.
+    pub(super) bundles: Vec<(Digest, u64)>,
+    /// What lies among the segments or the manifests and is none.
     pub(super) strange: Vec<String>,
     /// What has a name that this version does not know.
     pub(super) unknown: Vec<String>,
@@ -21,10 +25,16 @@ impl Layout {
     /// Adds a listed name and its size.
     pub(super) fn add(&mut self, name: &str, size: u64) {
         let below = |prefix: &str| name.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('/'));
+        match paths::parse_manifest(name) {
+            Some(n) if (1..=limits::NUMBER).contains(&n) => return self.manifests.push(n),
+            _ => {}
+        }
+        if let Some(digest) = paths::parse_bundle(name) {
+            return self.bundles.push((digest, size));
+        }
         match paths::parse_segment(name) {
             Some(slot) if (1..=limits::NUMBER).contains(&slot) => self.slots.push((slot, size)),
-            _ if below(paths::LOG) => self.strange.push(name.to_owned()),
-            _ if below(paths::MANIFESTS) => self.manifest = Some(name.to_owned()),
+            _ if below(paths::LOG) || below(paths::MANIFESTS) => self.strange.push(name.to_owned()),
             _ if name == paths::IDENTITY || below(paths::PROBE) => {}
             _ => self.unknown.push(name.to_owned()),
         }
@@ -34,6 +44,10 @@ impl Layout {
     pub(super) fn sort(&mut self) {
         self.slots.sort_unstable();
         self.slots.dedup_by_key(|(slot, _)| *slot);
+        self.manifests.sort_unstable();
+        self.manifests.dedup();
+        self.bundles.sort_unstable();
+        self.bundles.dedup();
         self.strange.sort_unstable();
         self.unknown.sort_unstable();
     }
@@ -78,8 +92,14 @@ mod tests {
         assert_eq!(layout.unknown, ["log/0001/0000000000000001", "notes.txt"]);
         let strange = ["0000", "0001/x", "000A"].map(|end| format!("log/0000/000000000000{end}"));
         assert_eq!(layout.strange[..3], strange);
-        assert_eq!((layout.strange.len(), layout.manifest.clone()), (4, None));
-        layout.add("man/1", 1);
-        assert_eq!(layout.manifest.as_deref(), Some("man/1"));
+        assert_eq!((layout.strange.len(), layout.manifests.len()), (4, 0));
+        let digest = Digest::of(b"x");
+        for name in ["man/0000000000000002", "man/1", "man/0000000000000000", "hist/x", &paths::bundle(&digest)] {
+            layout.add(name, 8);
+        }
+        layout.sort();
+        assert_eq!((layout.manifests, layout.bundles), (vec![2], vec![(digest, 8)]));
+        assert_eq!(layout.strange[4..], ["man/0000000000000000", "man/1"]);
+        assert_eq!(layout.unknown[0], "hist/x");
     }
 }

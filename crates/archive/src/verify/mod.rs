@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! layout (names) -> look (one slot: its end, or all of it) -> Checker (one after the other) -> Report
+//!                -> manifests -> windows (one at a time, behind its last slot) ------------^
 //! ```
 //!
 //! Does not: repair, or pass over anything without saying so.
@@ -11,10 +12,12 @@ mod gaps;
 mod history;
 mod layout;
 mod look;
+mod manifests;
 mod report;
 mod resumes;
 mod sample;
 mod slots;
+mod windows;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -32,10 +35,13 @@ use crate::{
 use checker::{Checker, Verdict};
 use layout::Layout;
 use look::Look;
+use manifests::Chain;
+use windows::Windows;
 
 pub use report::{About, Checked, Depth, Loss, Note, NoteKind, Problem, Report, Symptom};
 pub use sample::Sample;
 pub use slots::{Slots, SlotsError};
+pub use windows::HistoryChecked;
 
 /// How many slots are looked at at once.
 const AT_ONCE: usize = 16;
@@ -58,15 +64,17 @@ pub struct Options {
     /// How deep.
     pub depth: Depth,
     /// Of which segments, if not of all: of the others only the end is looked at. What the records of different segments say of
-    /// each other is then checked only from one to the next.
+    /// each other is then checked only from one to the next. A window that was rolled up is read in full if its last segment is:
+    /// so a share of the windows is read, and once all segments were read by repeated runs, all windows were.
     pub sample: Option<Sample>,
 }
 
 /// Checks the archive in `store`. The same archive gives the same report.
 ///
 /// Takes one LIST, one ranged GET per segment for its end (a second one if footer, index and resume map take more than 16 KiB),
-/// or one GET for all of it; for damaged ones it reads more, to say what is lost. Holds at most three segments, and, for
-/// [`Depth::Deep`], some hundred bytes per object that was ever recorded.
+/// or one GET for all of it; for damaged ones it reads more, to say what is lost. Of history it reads all manifests, and of each
+/// bundle that the newest one names the last 64 KiB, or all of it. Holds at most three segments, one bundle, some hundred bytes for each
+/// record of one window, and, for [`Depth::Deep`], some hundred bytes per object that was ever recorded.
 ///
 /// # Errors
 /// [`ArchiveError::NoArchive`] if neither an `archive.json` nor a segment is there, [`ArchiveError::Unsupported`] if it needs a
@@ -80,10 +88,6 @@ pub async fn verify(
     let mut checker = Checker::new(options.depth == Depth::Deep);
     let identity = identity(store, &mut checker).await?;
     let layout = layout(store).await?;
-    if let Some(what) = &layout.manifest {
-        let what = format!("it has manifests ({what}): history may have moved out of the log");
-        return Err(ArchiveError::Unsupported { place: store.place().to_owned(), what });
-    }
     if identity.is_none() && layout.slots.is_empty() && !store.has(paths::IDENTITY).await? {
         return Err(ArchiveError::NoArchive { place: store.place().to_owned() });
     }
@@ -92,7 +96,7 @@ pub async fn verify(
             Symptom::Code(Code::Name),
             name,
             None,
-            "it lies among the segments and has the name of none",
+            "it lies among the segments or manifests and has the name of none",
         ));
     }
     for name in &layout.unknown {
@@ -104,9 +108,23 @@ pub async fn verify(
         None => archive_of(store, &layout).await?.unwrap_or_default(),
     };
     let archive = Archive::nameless(store.clone(), identity.clone().unwrap_or_else(|| stand_in(id)), cpu);
-    slots(&archive, &layout, options, progress, &mut checker).await?;
+    let archive = archive.reading_the_log_only();
+    let mut chain = manifests::chain(&archive, &layout).await?;
+    chain.problems.drain(..).for_each(|problem| checker.problem(problem));
+    let mut windows = Windows::new(&archive, options.depth, std::mem::take(&mut chain.windows));
+    count(&mut windows.checked, &chain, &layout, &mut checker);
+    let cut_off = windows.checked.slots.ranges().last().map(|range| *range.end());
+    slots(&archive, &layout, options, progress, &mut checker, &mut windows).await?;
+    if let Some(last) = cut_off {
+        let head = layout.slots.last().map_or(0, |(slot, _)| *slot);
+        if head <= last {
+            checker.problem(Problem::cut_off(head, last + 1));
+        }
+    }
+    let history = windows.checked;
     let Verdict { problems, accounted, notes, more_notes, mut checked } = judge(&archive, &layout, checker).await?;
     checked.bytes = layout.slots.iter().map(|(_, size)| size).sum();
+    checked.history = history;
     Ok(Report {
         identity,
         place: store.place().to_owned(),
@@ -117,6 +135,27 @@ pub async fn verify(
         notes,
         more_notes,
     })
+}
+
+/// Counts what was rolled up, and tells what no manifest names.
+fn count(checked: &mut HistoryChecked, chain: &Chain, layout: &Layout, checker: &mut Checker) {
+    (checked.manifests, checked.newest) = (chain.count, chain.newest);
+    let add = |sum: (u64, u64), size: u64| (sum.0 + 1, sum.1 + size);
+    for (digest, size) in &layout.bundles {
+        if !chain.named.contains(digest) {
+            checked.unnamed = add(checked.unnamed, *size);
+        } else if !chain.standing.contains(digest) {
+            checked.replaced = add(checked.replaced, *size);
+        }
+    }
+    // What a manifest names that cannot be read is not known.
+    if let ((count @ 1.., bytes), true) = (checked.unnamed, chain.complete) {
+        let detail = format!(
+            "{count} that no manifest names, {bytes} bytes: they were written for nothing, and nobody reads them"
+        );
+        let object = format!("{}/", paths::HISTORY);
+        checker.note(Note { kind: NoteKind::UnnamedBundles, object, slot: None, detail, key: None });
+    }
 }
 
 /// Reads `archive.json`; none if it is damaged or missing, which is a problem.
@@ -199,6 +238,7 @@ async fn slots(
     options: &Options,
     progress: &dyn Progress,
     checker: &mut Checker,
+    windows: &mut Windows<'_>,
 ) -> Result<(), ArchiveError> {
     let taken: Vec<u64> = layout.slots.iter().map(|(slot, _)| *slot).collect();
     let whole = match (&options.sample, options.depth) {
@@ -238,8 +278,14 @@ async fn slots(
     let mut looks = std::pin::pin!(looks.buffered(AT_ONCE));
     while let Some((look, permit)) = looks.try_next().await.map_err(|error: ArchiveError| error)? {
         match look {
-            Err((first, last)) => checker.missing(first, last),
+            Err((first, last)) => {
+                windows.until(first, whole, checker).await?;
+                windows.missing();
+                checker.missing(first, last);
+            }
             Ok(look @ Look { .. }) => {
+                windows.until(look.slot, whole, checker).await?;
+                windows.take(&look);
                 checker.take(look);
                 done += 1;
                 progress.segments(done, total);
@@ -247,7 +293,7 @@ async fn slots(
         }
         drop(permit);
     }
-    Ok(())
+    windows.until(u64::MAX, whole, checker).await
 }
 
 /// Finds out which damage gaps account for, as every reader does.

@@ -6,20 +6,21 @@ use std::fmt;
 
 use vmrewind_model::{ObjectKey, ResourceId, Timestamp};
 
-use super::Slots;
+use super::{HistoryChecked, Slots};
 use crate::{Code, Damage, Identity, SeqRange};
 
 /// How deep a check goes. Each depth includes those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Depth {
-    /// Names, and the end of every segment: footer, resume map and index, each against its own hash, and whether it follows the
-    /// one before in slot, epoch, nonce, seq and time. Proves nothing about bodies: neither that the bytes before the index are
+    /// Names, every manifest, and the end of every segment and of every history bundle: footer, resume map and index, each against
+    /// its own hash, and whether a segment follows the one before in slot, epoch, nonce, seq and time. Proves nothing about bodies: neither that the bytes before the index are
     /// those that were written, nor that the hash of the predecessor is that of what stands there.
     Ends,
     /// Every byte of every segment, as every reader must check it (`spec/format.md`, section 12): the hash of the body, of each
-    /// frame and of the predecessor, each line by itself, the event root.
+    /// frame and of the predecessor, each line by itself, the event root. And every byte of every history bundle.
     Data,
-    /// Also every object by itself, and what the records say of each other: `spec/ordering.md`, 4.3.
+    /// Also every object by itself, and what the records say of each other: `spec/ordering.md`, 4.3. And each window beside its
+    /// segments.
     Deep,
 }
 
@@ -58,6 +59,10 @@ pub enum About {
     Segments,
     /// Some records of a segment that is as it was written.
     Records,
+    /// Manifests: nothing is lost, but what was rolled up cannot be found, or not all of it.
+    Manifests,
+    /// What was rolled up: nothing is lost as long as the segments are there.
+    Bundles,
 }
 
 /// One thing that is wrong, and what is lost by it.
@@ -69,7 +74,7 @@ pub struct Problem {
     pub about: About,
     /// Name of the object in the store; of the first one if several are missing.
     pub object: String,
-    /// First and last slot, if it is about segments.
+    /// First and last slot, if it is about segments, or about what was rolled up of them.
     pub slots: Option<(u64, u64)>,
     /// Where, in bytes from the start of the object, if that can be told.
     pub offset: Option<u64>,
@@ -128,6 +133,22 @@ impl Problem {
         }
     }
 
+    /// The records of these segments stand in history bundles, too, which are as they were written: none is lost.
+    pub(super) fn stands_in_a_window(&mut self) {
+        self.loss = Loss { readable: std::mem::take(&mut self.loss.readable), ..Loss::nothing() };
+        self.detail.push_str("; its records stand in history bundles, too, which are intact");
+    }
+
+    /// The newest manifest says that segments were there which are not: the end of the log is lost.
+    pub(super) fn cut_off(head: u64, last: u64) -> Self {
+        let detail =
+            format!("the log ends with segment {head}; the newest manifest shows that this one was there, too");
+        let name = crate::paths::segment(last);
+        let problem = Self::harmless(Symptom::Code(Code::Missing), &name, Some(last), detail);
+        let loss = Loss { records: None, ..Loss::default() };
+        Self { about: About::Segments, loss, ..problem }
+    }
+
     /// Segments up to slot `last` are damaged or missing; `resources` were captured then.
     pub(super) fn of(damage: Damage, last: u64, resources: &[ResourceId]) -> Self {
         let records = damage.lost();
@@ -180,6 +201,8 @@ pub enum NoteKind {
     OddGap,
     /// A gap of cause `damage` names no slots.
     OddDamage,
+    /// History bundles that no manifest names: they were written for nothing.
+    UnnamedBundles,
 }
 
 impl NoteKind {
@@ -192,6 +215,7 @@ impl NoteKind {
             Self::OddRecord => "odd-record",
             Self::OddGap => "odd-gap",
             Self::OddDamage => "odd-damage",
+            Self::UnnamedBundles => "unnamed-bundles",
         }
     }
 }
@@ -222,6 +246,8 @@ pub struct Checked {
     pub from: Option<Timestamp>,
     /// The last one.
     pub to: Option<Timestamp>,
+    /// What was rolled up.
+    pub history: HistoryChecked,
 }
 
 /// What a check found.
@@ -235,7 +261,7 @@ pub struct Report {
     pub depth: Depth,
     /// How much was looked at.
     pub checked: Checked,
-    /// What is wrong: `archive.json` first, then names, then segments in the order of their slots.
+    /// What is wrong: `archive.json` first, then names and manifests, then segments and windows in the order of their slots.
     pub problems: Vec<Problem>,
     /// What is damaged, and told by gaps: in the order of slots. Not among the problems.
     pub accounted: Vec<Problem>,

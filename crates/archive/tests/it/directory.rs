@@ -165,13 +165,17 @@ async fn a_place_that_is_not_empty_a_file_and_a_missing_parent_are_refused() {
 }
 
 #[tokio::test]
-async fn a_newer_archive_and_one_with_manifests_are_refused_by_name() {
+async fn a_newer_archive_is_refused_by_name_and_so_is_the_state_of_one_whose_manifest_is_damaged() {
     let parent = tempfile::tempdir().expect("a directory");
     let (store, root) = archive(parent.path()).await;
     fs::create_dir(root.join("man")).expect("made");
     fs::write(root.join("man/0000000000000001"), "x").expect("written");
-    let error = open(&store).await.expect_err("manifests");
-    assert!(matches!(&error, ArchiveError::Unsupported { .. }), "{error}");
+    let archive = open(&store).await.expect("opened");
+    let error = archive.state_at(At::Latest, &|_| true, &Silent).await.expect_err("damaged");
+    assert!(matches!(&error, ArchiveError::Damaged(damage) if damage.object == "man/0000000000000001"), "{error}");
+    for archive in [archive.clone().passing_over_damage(), archive.reading_the_log_only()] {
+        archive.state_at(At::Latest, &|_| true, &Silent).await.expect("the log tells it all");
+    }
     fs::remove_file(root.join("man/0000000000000001")).expect("removed");
     let identity = fs::read_to_string(root.join("archive.json")).expect("there");
     fs::write(root.join("archive.json"), identity.replace(r#""major":0"#, r#""major":1"#)).expect("written");

@@ -20,20 +20,21 @@ use crate::{
 
 /// Check the whole archive, and say what is wrong and what is lost
 ///
-/// Without --data and --deep only names and the ends of all segments are read: one request per segment. That proves that the
-/// archive is complete and in order, and that footers, resume maps and indexes are as they were written; it proves nothing
-/// about the bytes before them.
+/// Without --data and --deep only names, manifests and the ends of all segments and history bundles are read: one request for each.
+/// That proves that the archive is complete and in order, and that footers, resume maps and indexes are as they were written; it
+/// proves nothing about the bytes before them.
 ///
 /// Exit code 7 if there is a problem. What the watcher passed over and recorded as gaps is told, and is no problem.
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
-    /// Read every byte: hashes of segments, frames and predecessors, every line, event roots
+    /// Read every byte: hashes of segments, frames and predecessors, every line, event roots; and of all history bundles
     #[arg(long)]
     data: bool,
-    /// As --data, and check every object, and what the records say of each other
+    /// As --data, and check every object, what the records say of each other, and what was rolled up beside its segments
     #[arg(long)]
     deep: bool,
-    /// Read only this share of the segments in full, for example 1%; repeated runs read others until all were read
+    /// Read only this share of the segments in full, for example 1%, and the windows that end with one of them; repeated runs read
+    /// others until all were read
     #[arg(long, value_name = "PERCENT", value_parser = share)]
     sample: Option<u32>,
     /// Choose the sample by this number alone, whatever was read before: the same archive and number, the same sample

@@ -7,7 +7,7 @@ use std::io::Write as _;
 use serde_json::{Value, json};
 use vmrewind_archive::{
     Code, SeqRange,
-    verify::{About, Depth, Note, Problem, Report, Sample, Symptom},
+    verify::{About, Depth, HistoryChecked, Note, Problem, Report, Sample, Symptom},
 };
 
 use crate::{
@@ -47,6 +47,7 @@ pub(crate) fn print(out: &mut Out, report: &Report, sampled: Option<&Sampled>) -
         counted(checked.epochs, "writer")
     );
     let mut rows = vec![("Archive", archive), ("Place", report.place.clone()), ("Spans", spans), ("Holds", holds)];
+    rows.extend(rolled_up(report).map(|text| ("Rolled up", text)));
     rows.extend(looked_at(report).into_iter().map(|text| ("Checked", text)));
     rows.extend(sampled.map(|sampled| ("Sample", sample_text(sampled, report))));
     rows.extend(left_out(report).into_iter().map(|text| ("Not checked", text)));
@@ -85,6 +86,25 @@ pub(crate) fn print(out: &mut Out, report: &Report, sampled: Option<&Sampled>) -
     Ok(())
 }
 
+/// Says what was rolled up; none if there is no manifest.
+fn rolled_up(report: &Report) -> Option<String> {
+    let history = &report.checked.history;
+    if history.manifests == 0 {
+        return None;
+    }
+    let (segments, windows) = (counted(history.slots.count(), "segment"), counted(history.windows, "window"));
+    let bundles = format!("{}, {}", counted(history.bundles, "bundle"), size(history.bytes));
+    let mut text = format!("{segments} in {windows} ({bundles}), manifest {}", history.newest);
+    if history.replaced.0 > 0 {
+        text.push_str(&format!(
+            "; {} of shorter windows, {}",
+            counted(history.replaced.0, "bundle"),
+            size(history.replaced.1)
+        ));
+    }
+    Some(text)
+}
+
 /// Says what was looked at, one sentence for each depth.
 fn looked_at(report: &Report) -> Vec<String> {
     let checked = &report.checked;
@@ -93,8 +113,18 @@ fn looked_at(report: &Report) -> Vec<String> {
         "names, and the ends of {}: footer, resume map, index, and their order",
         counted(found, "segment")
     )];
+    let history = &checked.history;
+    if history.manifests > 0 {
+        let (manifests, bundles) = (counted(history.manifests, "manifest"), counted(history.bundles, "bundle"));
+        texts.push(format!("{manifests}, and the ends of {bundles}"));
+    }
     if report.depth >= Depth::Data {
         texts.push(format!("every byte of {whole} of {} ({})", counted(found, "segment"), size(checked.read)));
+    }
+    if report.depth >= Depth::Data && history.windows > 0 {
+        let (read, windows) = (history.windows_read, counted(history.windows, "window"));
+        let beside = if report.depth == Depth::Deep { ", beside their segments" } else { "" };
+        texts.push(format!("every byte of {read} of {windows} ({}){beside}", size(history.read)));
     }
     if report.depth == Depth::Deep {
         let objects = counted(checked.objects, "object");
@@ -115,6 +145,14 @@ fn left_out(report: &Report) -> Vec<String> {
         );
     } else if unread > 0 {
         texts.push(format!("what stands before the index in {}", counted(unread, "segment")));
+    }
+    let history = &checked.history;
+    let windows = history.windows.saturating_sub(history.windows_read);
+    if report.depth >= Depth::Data && windows > 0 {
+        texts.push(format!("what stands before the index in the bundles of {}", counted(windows, "window")));
+    }
+    if report.depth == Depth::Data && history.windows > 0 {
+        texts.push("whether windows hold what their segments hold: --deep".to_owned());
     }
     if report.depth >= Depth::Data && checked.unchained > 0 {
         let segments = counted(checked.unchained, "segment");
@@ -206,6 +244,20 @@ pub(crate) fn advice(problem: &Problem) -> String {
              the uid of the cluster stands nowhere else."
                 .to_owned()
         }
+        _ if problem.about == About::Manifests => {
+            format!(
+                "nothing is lost: manifests only tell where the log was rolled up, and the log itself is whole unless another problem \
+                 says otherwise. If a copy of the archive has {object} intact, put that in its place. If it is the newest one, reading \
+                 stops at it until then; --allow-damage reads the log alone, more slowly."
+            )
+        }
+        _ if problem.about == About::Bundles => {
+            let (first, last) = problem.slots.unwrap_or_default();
+            format!(
+                "nothing is lost as long as segments {first} to {last} are there: they are read in its place, more slowly. If a copy of \
+                 the archive has {object} intact, put that in its place; no program makes it anew."
+            )
+        }
         _ if problem.about == About::Archive => {
             "reading passes over it; if you know that it was put there by hand, move it out of the archive.".to_owned()
         }
@@ -275,7 +327,7 @@ pub(crate) fn answer(report: &Report, sampled: Option<&Sampled>) -> Value {
             "depth": depth, "sample": sample, "from": checked.from.map(micros), "to": checked.to.map(micros),
             "segments": {"found": checked.found.count(), "read": checked.whole.count(), "which": checked.whole.to_string(),
                 "predecessorNotChecked": checked.unchained},
-            "bytes": {"found": checked.bytes, "read": checked.read},
+            "bytes": {"found": checked.bytes, "read": checked.read}, "history": history_json(&checked.history),
             "records": {"found": checked.records, "read": checked.records_read}, "objects": checked.objects,
             "writers": checked.epochs, "notChecked": left_out(report),
             "problems": report.problems.iter().map(problem_json).collect::<Vec<_>>(),
@@ -283,6 +335,16 @@ pub(crate) fn answer(report: &Report, sampled: Option<&Sampled>) -> Value {
             "notes": report.notes.iter().map(note_json).collect::<Vec<_>>(), "moreNotes": report.more_notes,
         }),
     )
+}
+
+fn history_json(history: &HistoryChecked) -> Value {
+    let some = |(count, bytes): (u64, u64)| json!({"bundles": count, "bytes": bytes});
+    json!({
+        "manifests": history.manifests, "newestManifest": history.newest,
+        "windows": {"found": history.windows, "read": history.windows_read}, "segments": history.slots.to_string(),
+        "bundles": history.bundles, "bytes": {"found": history.bytes, "read": history.read},
+        "replaced": some(history.replaced), "unnamed": some(history.unnamed),
+    })
 }
 
 fn problem_json(problem: &Problem) -> Value {

@@ -2,6 +2,8 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
+use vmrewind_archive::{Archive, Door, Rules, Store};
+
 use crate::{
     harness::{Ran, Told},
     schema,
@@ -189,4 +191,53 @@ fn a_cut_and_a_missing_segment_are_found_without_reading_bodies() {
     let gone = ran(&told, "verify", 7);
     assert!(gone.stdout.contains("PROBLEM E_MISSING in log/0000/0000000000000002: it is not there"), "{}", gone.stdout);
     assert!(gone.stdout.contains("--pass-over-damage") && gone.stderr.contains("Hint:"), "{}", gone.all());
+}
+
+/// The morning, rolled up.
+fn rolled_up() -> Told {
+    let told = morning().commit().write();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let store = Store::open(&told.place().display().to_string().parse().expect("a path")).expect("a directory");
+        let archive = Archive::open(store).await.expect("an archive");
+        let now = "2026-11-22T11:00:00Z".parse().expect("a time");
+        let door = Door { now: &|| now, salt: &|| [7; 16] };
+        let done = vmrewind_archive::maintain(&archive, &Rules::of(&archive, "test 1"), door).await.expect("rolled up");
+        assert!(done.standing > 0, "{done:?}");
+    });
+    told
+}
+
+#[test]
+fn what_was_rolled_up_is_checked_along_with_the_log_and_nothing_is_lost_if_it_is_damaged() {
+    let told = rolled_up();
+    let good = ran(&told, "verify --deep", 0).stdout;
+    for part in [
+        "\nRolled up:   ",
+        "manifest 1\n",
+        "1 manifest, and the ends of ",
+        " beside their segments\n",
+        "No problems.\n",
+    ] {
+        assert!(good.contains(part), "{part:?} is not in {good}");
+    }
+    let bundles = fs::read_dir(told.place().join("hist")).expect("it is there");
+    let bundle = bundles.map(|file| file.expect("listed").path()).min().expect("a bundle");
+    change(&bundle, |bytes| bytes[450] ^= 1);
+    assert!(ran(&told, "verify", 0).stdout.contains("whether"), "its end is as it was");
+    let bad = ran(&told, "verify --data", 7);
+    let name = format!("hist/{}", bundle.file_name().and_then(|name| name.to_str()).expect("a name"));
+    for part in
+        [&format!("PROBLEM E_BODY_HASH in {name}"), "  Lost:   no record\n", "nothing is lost as long as segments "]
+    {
+        assert!(bad.stdout.contains(part), "{part:?} is not in {}", bad.stdout);
+    }
+    let json = ran(&told, "verify --data -o json", 7).json();
+    schema::check("archive-verification", &json);
+    assert_eq!((&json["problems"][0]["object"], &json["problems"][0]["lost"]), (&name.into(), &serde_json::json!([])));
+    assert_eq!(json["history"]["windows"]["read"], json["history"]["windows"]["found"]);
+    fs::remove_file(told.place().join("man/0000000000000001")).expect("removed");
+    let unnamed = ran(&told, "verify -o json", 0).json();
+    schema::check("archive-verification", &unnamed);
+    assert_eq!(unnamed["notes"][0]["kind"], "unnamed-bundles");
 }

@@ -1,8 +1,8 @@
 //! What the fields of a footer may hold.
 
-use super::{Footer, LEN, LOG, flag};
+use super::{Footer, Kind, LEN, flag};
 use crate::format::{
-    Code, VERSION,
+    Code,
     fault::{Checked, demand, time},
     limits,
 };
@@ -14,28 +14,26 @@ impl Footer {
     }
 
     /// Checks that this program knows all that is needed to read the object.
-    pub(super) fn check_known(&self) -> Checked<()> {
-        let version = format!("the format version is {}, this program reads {VERSION}", self.version);
-        demand(self.version == VERSION, Code::Version, &version)?;
+    pub(super) fn check_known(&self, kind: Kind) -> Checked<()> {
+        let known = kind.version();
+        let version = format!("the format version is {}, this program reads {known}", self.version);
+        demand(self.version == known, Code::Version, &version)?;
         let features = self.features != 0
             || self.has(flag::ENCRYPTED | flag::SIGNED)
             || self.encryption_header != 0
             || self.signer != 0;
         demand(!features, Code::Feature, "it needs a feature that this program does not have")?;
-        let reserved = self.flags & !flag::KNOWN != 0 || self.level != 0 || self.signature != [0; 64];
+        let reserved =
+            self.flags & !flag::KNOWN != 0 || kind == Kind::Log && self.level != 0 || self.signature != [0; 64];
         demand(!reserved, Code::Reserved, "something reserved is not zero")
     }
 
-    /// Checks that the fields fit each other and an object of `size` bytes.
-    pub(crate) fn check_fields(&self, size: u64) -> Checked<()> {
-        let field = |holds: bool, detail: &str| demand(holds, Code::FooterField, detail);
-        let number = |number: u64| number <= limits::NUMBER;
-        field(self.kind == LOG, "it is no log segment")?;
-        field(self.shard == 0, "its shard is not 0")?;
-        field(self.slots[0] == self.slots[1] && self.slots[0] > 0 && number(self.slots[0]), "its slots are wrong")?;
-        field(self.epoch > 0 && number(self.epoch), "its epoch is wrong")?;
+    /// Checks that the fields of a segment fit each other and an object of `size` bytes.
+    pub(crate) fn check_segment(&self, size: u64) -> Checked<()> {
+        field(self.kind == Kind::Log.number(), "it is no log segment")?;
+        field(self.slots[0] == self.slots[1], "its slots are wrong")?;
         let [first, last] = self.seqs;
-        field(first > 0 && number(first) && number(last), "its seqs are wrong")?;
+        self.check_common(size)?;
         field(
             last.checked_add(1).and_then(|end| end.checked_sub(first)) == Some(self.records),
             "its seqs and records differ",
@@ -45,12 +43,41 @@ impl Footer {
         field(!fence || self.has(flag::COMPLETE), "the resume map of a fence is complete")?;
         field(if fence { self.members == 1 } else { self.members > 1 }, "its members are wrong")?;
         let [first, last] = self.times;
+        field(!fence || first == last, "its times are wrong")
+    }
+
+    /// Checks that the fields of a history bundle fit each other and an object of `size` bytes.
+    pub(crate) fn check_history(&self, size: u64) -> Checked<()> {
+        field(self.kind == Kind::History.number(), "it is no history bundle")?;
+        field((1..=4).contains(&self.level), "its level is wrong")?;
+        field(self.slots[0] <= self.slots[1], "its slots are wrong")?;
+        self.check_common(size)?;
+        let [first, last] = self.seqs;
+        let held = last.checked_add(1).and_then(|end| end.checked_sub(first));
+        field(self.records > 0 && held >= Some(self.records), "its seqs and records differ")?;
+        field(self.has(flag::COMPLETE) && !self.has(flag::FENCE), "its flags are not those of history")?;
+        field(self.members > 1, "its members are wrong")
+    }
+
+    /// Checks what is the same in all kinds.
+    fn check_common(&self, size: u64) -> Checked<()> {
+        let number = |number: u64| number <= limits::NUMBER;
+        field(self.shard == 0, "its shard is not 0")?;
+        field(self.slots[0] > 0 && number(self.slots[1]), "its slots are wrong")?;
+        field(self.epoch > 0 && number(self.epoch), "its epoch is wrong")?;
+        let [first, last] = self.seqs;
+        field(first > 0 && number(first) && number(last), "its seqs are wrong")?;
+        let [first, last] = self.times;
         time(first, Code::FooterField)?;
         time(last, Code::FooterField)?;
-        field(first <= last && (!fence || first == last), "its times are wrong")?;
+        field(first <= last, "its times are wrong")?;
         let body = self.index_offset.checked_add(u64::from(self.index_length));
         field(self.index_offset > 0 && self.index_length > 0, "it has no frames")?;
         field(body == Some(self.body_length), "its lengths differ")?;
         field(self.body_length <= size.saturating_sub(LEN as u64), "it is shorter than its parts")
     }
+}
+
+fn field(holds: bool, detail: &str) -> Checked<()> {
+    demand(holds, Code::FooterField, detail)
 }

@@ -79,7 +79,8 @@ pub(crate) fn parse(frame: &Bytes, start: usize, line: &str) -> Checked<Line> {
     };
     shape(&members, object.is_some())?;
     let content_id = object.as_deref().map(Digest::of);
-    Ok(Line { leaf: root::leaf(head.as_bytes(), content_id.as_ref()), head: members, object })
+    let text = frame.slice(start..start + line.len());
+    Ok(Line { leaf: root::leaf(head.as_bytes(), content_id.as_ref()), head: members, object, text })
 }
 
 /// Reads the members of a head and checks each by itself.
@@ -118,6 +119,13 @@ fn members(head: &str) -> Checked<LineHead> {
 
 /// Checks that the members are those that the op has.
 fn shape(head: &LineHead, object: bool) -> Checked<()> {
+    if let Some(key) = &head.key {
+        let object = &key.object;
+        let parts = [&key.home, &object.namespace, &object.name, &object.group, &object.kind, &key.uid];
+        demand(parts.iter().map(|part| part.len()).sum::<usize>() <= limits::KEY, Code::Limit, "a key is too long")?;
+        demand(!object.name.is_empty() && !object.kind.is_empty(), Code::Line, "a key lacks name or kind")?;
+        demand(!parts.iter().any(|part| part.contains('\0')), Code::Line, "a key holds U+0000")?;
+    }
     let Some(op) = head.op else { return Ok(()) };
     let (objects, versions): (&[bool], &[bool]) = match op {
         Op::Added | Op::Modified | Op::Seen => (&[true], &[false]),
@@ -138,12 +146,6 @@ fn shape(head: &LineHead, object: bool) -> Checked<()> {
         Code::Line,
         "an absent object has a uid",
     )?;
-    if let Some(key) = &head.key {
-        let object = &key.object;
-        let parts = [&key.home, &object.namespace, &object.name, &object.group, &object.kind, &key.uid];
-        demand(parts.iter().map(|part| part.len()).sum::<usize>() <= limits::KEY, Code::Limit, "a key is too long")?;
-        demand(!object.name.is_empty() && !object.kind.is_empty(), Code::Line, "a key lacks name or kind")?;
-    }
     let long = |text: &str| text.len() > limits::TEXT;
     demand(!head.reason.as_deref().is_some_and(long), Code::Limit, "a reason is too long")?;
     Ok(())

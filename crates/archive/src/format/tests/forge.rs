@@ -5,7 +5,7 @@ use vmrewind_model::{Digest, Record};
 
 use super::super::{
     encode::{INDEX_NAME, encode, lines_name},
-    footer::{Footer, LEN},
+    footer::{Footer, Kind, LEN},
     frame::Packer,
     index::{self, FrameEntry, Index},
     line,
@@ -43,7 +43,7 @@ impl Forge {
     pub(super) fn new(records: &[Record]) -> Self {
         let draft = samples::draft(records.to_vec());
         let good = encode(&draft).expect("good records");
-        let footer = Footer::parse(good.bytes.last_chunk().expect("a footer")).expect("a good footer");
+        let footer = Footer::parse(good.bytes.last_chunk().expect("a footer"), Kind::Log).expect("a good footer");
         let mut lines = Vec::new();
         for record in records {
             line::write(&mut lines, record).expect("a good record");

@@ -2,22 +2,33 @@
 //!
 //! To write them anew after a change of the format: `VMREWIND_WRITE_VECTORS=1 cargo test -p vmrewind-archive vectors`.
 
+mod bundles;
 mod file;
+mod manifests;
 mod set;
 
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::PathBuf,
+};
 
 use bytes::Bytes;
 use vmrewind_model::Digest;
 
 use super::super::{
-    Code,
+    Code, bundle,
     decode::decode,
     encode::encode,
+    fault::{Checked, demand},
     frame::{FrameHeader, Unpacker},
     link::Before,
 };
-use crate::{ArchiveError, Identity, samples};
+use crate::{
+    ArchiveError, Identity,
+    manifest::{Found, Manifest},
+    paths, samples, window,
+};
 use file::Vector;
 
 fn folder() -> PathBuf {
@@ -53,8 +64,11 @@ fn content(object: &Bytes) -> Vec<u8> {
 
 /// What this reader says to a vector: the code, or none.
 fn said(vector: &Vector, all: &BTreeMap<String, Vector>) -> Option<Code> {
-    if vector.get("object") == Some("identity") {
-        return Identity::check(&vector.object).err().map(|fault| fault.code);
+    match vector.get("object") {
+        Some("identity") => return Identity::check(&vector.object).err().map(|fault| fault.code),
+        Some("bundle") => return said_of_bundle(vector).err().map(|fault| fault.code),
+        Some("manifest") => return said_of_manifest(vector, all).err().map(|fault| fault.code),
+        _ => {}
     }
     let slot = vector.number("slot");
     let segment = match decode(&vector.object, samples::ARCHIVE, slot) {
@@ -90,10 +104,44 @@ fn said(vector: &Vector, all: &BTreeMap<String, Vector>) -> Option<Code> {
     }
 }
 
+fn said_of_bundle(vector: &Vector) -> Checked<()> {
+    let rolled = bundles::read_window(vector.get("window").expect("a window"));
+    let part = usize::try_from(vector.number("part")).expect("small") - 1;
+    let mut lines = 0;
+    let read = bundle::whole(&vector.object, samples::ARCHIVE, window::number(part), |_| lines += 1)?;
+    demand(vector.object.len() as u64 == rolled.parts[part].size, Code::Count, "its size")?;
+    window::belongs(&read, &rolled, part)?;
+    let digest = Digest::of(&vector.object);
+    if let Some(name) = vector.get("name") {
+        demand(paths::bundle(&digest) == name, Code::Name, "its name")?;
+    }
+    if vector.get("expect") == Some("ok") {
+        assert_eq!((vector.number("records"), lines), (read.records, read.records));
+        assert_eq!(vector.get("root"), Some(read.root.hex().as_str()));
+        assert_eq!(vector.get("sha256"), Some(digest.hex().as_str()));
+        assert_eq!(vector.get("content"), Some(Digest::of(&content(&vector.object)).hex().as_str()));
+    }
+    Ok(())
+}
+
+fn said_of_manifest(vector: &Vector, all: &BTreeMap<String, Vector>) -> Checked<()> {
+    let read = |vector: &Vector| {
+        let manifest = Manifest::parse(&vector.object, samples::ARCHIVE, vector.number("n"))?;
+        Ok(Found { manifest, digest: Digest::of(&vector.object) })
+    };
+    let found = read(vector)?;
+    if let Some(before) = vector.get("follows") {
+        found.manifest.follows(&read(&all[before]).expect("what it follows is good"))?;
+    }
+    Ok(())
+}
+
 #[test]
 fn this_reader_says_to_every_vector_what_the_vector_demands() {
     if std::env::var_os("VMREWIND_WRITE_VECTORS").is_some() {
-        for (name, vector) in set::all() {
+        let mut names = BTreeSet::new();
+        for (name, vector) in set::all().into_iter().chain(bundles::all()).chain(manifests::all()) {
+            assert!(names.insert(name.clone()), "{name} is there twice");
             fs::write(folder().join(name), vector.to_text()).expect("written");
         }
     }
@@ -119,6 +167,10 @@ fn the_writer_gives_the_same_content_as_when_the_vectors_were_made() {
     for (name, draft) in set::good() {
         let fresh = encode(&draft).expect("a good draft");
         assert_eq!(all[name].get("content"), Some(Digest::of(&content(&fresh.bytes)).hex().as_str()), "{name}");
+    }
+    for (name, _, draft, lines, cut) in bundles::good() {
+        let (_, fresh) = bundles::encode(draft, &lines, cut);
+        assert_eq!(all[name].get("content"), Some(Digest::of(&content(&fresh)).hex().as_str()), "{name}");
     }
 }
 

@@ -3,6 +3,7 @@ use vmrewind_model::{Change, ObjectOp, RecordKey, Rv};
 
 use super::*;
 use crate::{
+    Segment,
     format::{decode::decode, encode::encode},
     samples,
 };
@@ -41,7 +42,8 @@ fn folded(records: &[Record], at: Seq, cut: usize) -> BTreeMap<ObjectKey, (Seq, 
     let all = segment(records.to_vec());
     let split = Seq(cut as u64);
     for part in [|seq: Seq, split: Seq| seq <= split, |seq: Seq, split: Seq| seq > split] {
-        fold.add(&all, |line| part(line.head.seq, split) && line.head.counts_from() <= at).expect("good objects");
+        fold.add(all.as_lines(), |line| part(line.head.seq, split) && line.head.counts_from() <= at)
+            .expect("good objects");
     }
     fold.finish().into_iter().map(|(key, entry)| (key, (entry.record.seq, entry.presence))).collect()
 }

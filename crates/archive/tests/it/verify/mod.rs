@@ -3,6 +3,7 @@
 mod corpus;
 mod facts;
 mod flips;
+mod history;
 mod places;
 mod python;
 mod sampling;

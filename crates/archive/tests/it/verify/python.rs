@@ -1,6 +1,7 @@
 //! The other implementation: `spec/reader.py verify --facts`.
 
 use std::{
+    collections::BTreeSet,
     io::Write as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -21,6 +22,21 @@ for place in sys.stdin.read().splitlines():
 
 /// Returns what the reader in Python finds in each place.
 pub(super) fn said(places: &[PathBuf]) -> Vec<Found> {
+    run(places).iter().map(|text| problems(text)).collect()
+}
+
+/// Returns the codes that the reader in Python finds in each place, each with the slot or the name that it gives.
+pub(super) fn named(places: &[PathBuf]) -> Vec<BTreeSet<(String, String)>> {
+    let one = |line: &str| {
+        let mut words = line.split(' ').map(str::to_owned);
+        let code = words.next().filter(|code| code.starts_with("E_") || code == "FACT")?;
+        Some((code, words.next()?))
+    };
+    run(places).iter().map(|text| text.lines().filter_map(one).collect()).collect()
+}
+
+/// Returns what the reader in Python prints for each place.
+fn run(places: &[PathBuf]) -> Vec<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let python = std::env::var_os("VMREWIND_PYTHON").map_or_else(|| root.join(".venv/bin/python"), PathBuf::from);
     let mut child = Command::new(&python)
@@ -35,7 +51,7 @@ pub(super) fn said(places: &[PathBuf]) -> Vec<Found> {
     let output = child.wait_with_output().expect("it ends");
     assert!(output.status.success(), "the Python reader fails");
     let text = String::from_utf8(output.stdout).expect("text");
-    let parts: Vec<Found> = text.split("=\n").skip(1).map(problems).collect();
+    let parts: Vec<String> = text.split("=\n").skip(1).map(str::to_owned).collect();
     assert_eq!(parts.len(), places.len(), "{text}");
     parts
 }

@@ -8,7 +8,7 @@ use super::{
         super::{
             Code, VERSION,
             encode::{Draft, encode},
-            footer::{Footer, flag},
+            footer::{Footer, Kind, flag},
             line,
             root::Tree,
             tarball,
@@ -84,7 +84,7 @@ fn segment(comment: &str, slot: u64, expect: &str, object: Bytes) -> Vector {
 
 /// Adds what a good segment says.
 fn described(vector: Vector) -> Vector {
-    let footer = Footer::parse(vector.object.last_chunk().expect("a footer")).expect("a good footer");
+    let footer = Footer::parse(vector.object.last_chunk().expect("a footer"), Kind::Log).expect("a good footer");
     let (sha256, content) = (Digest::of(&vector.object).hex(), Digest::of(&content(&vector.object)).hex());
     vector
         .with("records", &footer.records.to_string())

@@ -1,0 +1,81 @@
+use vmrewind_model::{Digest, Seq};
+
+use super::*;
+use crate::{
+    format::{SeqRange, bundle::Window},
+    manifest::Unknown,
+};
+
+fn t(text: &str) -> Timestamp {
+    format!("2026-03-01T{text}Z").parse().expect("a time")
+}
+
+/// A window of one slot and one record, or of more slots.
+fn window(level: u16, slots: [u64; 2], last: &str) -> Rolled {
+    let hash = |slot: u64| Digest::of(&slot.to_le_bytes());
+    let window = Window {
+        level,
+        slots,
+        seqs: SeqRange::new(Seq(slots[0]), Seq(slots[1])),
+        times: [t(last); 2],
+        prev: hash(slots[0] - 1),
+        head: hash(slots[1]),
+        earliest: crate::format::bundle::Earliest::default(),
+    };
+    Rolled { window, root: hash(0), parts: Vec::new(), unknown: Unknown::new() }
+}
+
+#[test]
+fn intervals_are_aligned_to_utc() {
+    for (level, before, first) in
+        [(1, "09:59:59.999999", "10:00:00"), (2, "10:04:59.999999", "10:05:00"), (3, "09:59:59.999999", "10:00:00")]
+    {
+        assert_eq!(interval(level, t(before)) + 1, interval(level, t(first)), "level {level}");
+        assert!(is_due(level, t(before), t(first)) && !is_due(level, t(first), t(first)));
+    }
+    assert_eq!(interval(4, t("00:00:00")), interval(4, t("23:59:59.999999")));
+    assert_eq!(interval(2, t("10:00:00")), interval(2, t("10:04:59")));
+}
+
+#[test]
+fn windows_of_an_hour_that_is_over_become_one() {
+    let three = [window(2, [1, 4], "10:04:00"), window(2, [5, 5], "10:09:00"), window(2, [6, 9], "11:01:00")];
+    assert_eq!(merge(&three, t("11:20:00"), 4), Some(Merge { windows: 0..2, level: 3 }));
+    assert_eq!(merge(&three, t("10:59:00"), 4), None, "the hour is not over");
+    assert_eq!(merge(&three, t("11:20:00"), 2), None, "no longer ones are wanted");
+    let day = [window(3, [1, 5], "10:09:00"), window(2, [6, 9], "11:01:00")];
+    assert_eq!(merge(&day, t("12:00:00"), 4), None, "neither is the day");
+    let next: Timestamp = "2026-03-02T00:00:00Z".parse().expect("a time");
+    assert_eq!(merge(&day, next, 4), Some(Merge { windows: 0..2, level: 4 }));
+}
+
+#[test]
+fn what_a_hole_or_a_break_of_the_chain_lies_between_stays_apart() {
+    let hole = [window(2, [1, 4], "10:04:00"), window(2, [6, 9], "10:09:00")];
+    assert_eq!(merge(&hole, t("12:00:00"), 4), None);
+    let mut anew = [window(2, [1, 4], "10:04:00"), window(2, [5, 9], "10:09:00")];
+    anew[1].window.prev = Digest([0; 32]);
+    assert_eq!(merge(&anew, t("12:00:00"), 4), None);
+}
+
+#[test]
+fn no_more_become_one_at_a_time_than_are_read_side_by_side_nor_than_a_window_may_hold() {
+    let many: Vec<Rolled> = (1..=40).map(|slot| window(2, [slot, slot], "10:04:00")).collect();
+    assert_eq!(merge(&many, t("12:00:00"), 4), Some(Merge { windows: 0..FAN_IN, level: 2 }));
+    let half = limits::WINDOW_RECORDS / 2;
+    let huge = [
+        window(2, [1, half], "10:04:00"),
+        window(2, [half + 1, 2 * half], "10:04:01"),
+        window(2, [2 * half + 1; 2], "10:04:02"),
+    ];
+    assert_eq!(merge(&huge, t("12:00:00"), 4), Some(Merge { windows: 0..2, level: 2 }));
+}
+
+#[test]
+fn slots_that_lie_in_no_window_are_found_with_the_window_before_them() {
+    let windows = [window(2, [3, 4], "10:04:00"), window(2, [5, 6], "10:05:00"), window(2, [8, 9], "10:09:00")];
+    assert_eq!(uncovered(&windows, 11), [(None, 1..3), (Some(1), 7..8), (Some(2), 10..12)]);
+    assert_eq!(uncovered(&windows, 9), [(None, 1..3), (Some(1), 7..8)]);
+    assert_eq!(uncovered(&[], 2), [(None, 1..3)]);
+    assert_eq!(uncovered(&[], 0), []);
+}
