@@ -1,14 +1,21 @@
 //! Bytes per version of log segments, against compressing each version alone.
 
-use std::{io::BufRead as _, path::Path, time::Duration};
+use std::{
+    io::BufRead as _,
+    path::Path,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use anyhow::Context as _;
-use vmrewind_model::RawObject;
+use vmrewind_archive::{Archive, ArchiveUrl, Door, Rules, Store, maintain};
+use vmrewind_model::{RawObject, Timestamp};
 use vmrewind_testkit::bench::extra_folder;
 
 use crate::{
     figures::{Figures, ratio, say},
     history::{Author, What},
+    programs::now,
 };
 
 /// Measures the recorded stream of a real virt-controller, if it is at hand.
@@ -21,6 +28,7 @@ pub(crate) async fn measure(figures: &mut Figures) -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
     let mut author = Author::new(dir.path()).await?;
     let (mut versions, mut raw, mut alone) = (0_u64, 0, 0_u64);
+    let mut all = Vec::new();
     let mut batch: Vec<(What, RawObject)> = Vec::new();
     let mut cut_at = None;
     for line in std::io::BufReader::new(zstd::Decoder::new(std::fs::File::open(&stream)?)?).lines() {
@@ -39,6 +47,7 @@ pub(crate) async fn measure(figures: &mut Figures) -> anyhow::Result<()> {
         }
         let object = RawObject::from_server(&serde_json::to_vec(&line["e"]["object"])?)?;
         versions += 1;
+        all.extend_from_slice(object.bytes());
         alone += u64::try_from(zstd::bulk::compress(object.bytes(), 3)?.len())?;
         batch.push((what, object));
     }
@@ -52,6 +61,32 @@ pub(crate) async fn measure(figures: &mut Figures) -> anyhow::Result<()> {
         ratio(bytes, alone),
     );
     figures.add("the same", per(bytes), format!("raw JSON {}", per(raw)), ratio(bytes, raw));
+    author.heartbeat(Duration::from_hours(48)).await?;
+    rolled_up(figures, dir.path(), (versions, bytes), &all).await
+}
+
+/// Rolls all of it up.
+async fn rolled_up(figures: &mut Figures, dir: &Path, (versions, log): (u64, u64), json: &[u8]) -> anyhow::Result<()> {
+    let store = Store::open(&dir.display().to_string().parse::<ArchiveUrl>()?)?;
+    let archive = Archive::open(store).await?;
+    let salts = AtomicU64::new(0);
+    let salt = || u128::from(salts.fetch_add(1, Ordering::Relaxed)).to_le_bytes();
+    let start = now();
+    let door = Door { now: &|| Timestamp::MIN, salt: &salt };
+    let done = maintain(&archive, &Rules::of(&archive, "vmrewind-bench"), door).await?;
+    let took = start.elapsed();
+    let bytes = size(&dir.join("hist"))?;
+    let per = |bytes: u64| format!("{:.1} B", ratio(bytes, versions));
+    figures.add("the same, rolled up", per(bytes), format!("log segments {}", per(log)), ratio(bytes, log));
+    let start = now();
+    let one = zstd::bulk::compress(json, 9)?.len();
+    let compress = start.elapsed();
+    figures.add(
+        &format!("rolling up {versions} versions, {} window(s)", done.standing),
+        format!("{} ms", took.as_millis()),
+        format!("zstd-9 of their JSON as it came, to {} each: {} ms", per(u64::try_from(one)?), compress.as_millis()),
+        took.as_secs_f64() / compress.as_secs_f64(),
+    );
     Ok(())
 }
 

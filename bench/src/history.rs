@@ -73,6 +73,19 @@ impl Author {
     }
 }
 
+impl Author {
+    /// Commits a heartbeat some time later.
+    pub(crate) async fn heartbeat(&mut self, later: Duration) -> anyhow::Result<()> {
+        (self.seq, self.t) = (self.seq.next(), self.t.plus(later));
+        let t = self.t;
+        let record = Record { seq: self.seq, t, lo: None, era: Era(1), change: Change::Heartbeat };
+        let input = SegmentInput { records: vec![record], resume: resume(t), complete: true };
+        // The stall rule has a clock of its own.
+        self.writer.commit(input, &|| Timestamp::MIN).await?;
+        Ok(())
+    }
+}
+
 /// Says that every resource that a watcher captures is proven up to `t`.
 fn resume(t: Timestamp) -> Vec<ResumeEntry> {
     let entry = |row: &KindRow| ResumeEntry {

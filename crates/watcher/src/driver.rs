@@ -114,7 +114,16 @@ impl Watcher {
     }
 }
 
-/// Opens the store that the settings name.
+/// As [`open_store`], but makes no directory.
+///
+/// # Errors
+/// As [`open_store`].
+pub fn open_existing_store(settings: &Settings) -> Result<Store, WatcherError> {
+    let url: ArchiveUrl = settings.archive.parse().map_err(vmrewind_archive::ArchiveError::from)?;
+    Ok(Store::open(&url)?)
+}
+
+/// Opens the store that the settings name, and makes its directory if need be.
 ///
 /// # Errors
 /// [`WatcherError::Archive`] if the name is no archive URL or the store cannot be opened.

@@ -14,6 +14,7 @@ pub mod batcher;
 pub mod driver;
 pub mod engine;
 pub mod error;
+pub mod maintaining;
 pub mod report;
 pub mod scope;
 pub mod serve;

@@ -8,12 +8,13 @@ use clap::{Parser, Subcommand};
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
-use vmrewind_archive::Cpu;
+use vmrewind_archive::{Cpu, Store};
 use vmrewind_cluster::{Cluster, ConnectOptions};
 use vmrewind_model::Timestamp;
 use vmrewind_watcher::{
-    driver::{Clock, Entropy, Watcher, open_store},
+    driver::{Clock, Entropy, Watcher, open_existing_store, open_store},
     error::WatcherError,
+    maintaining::{self, MaintainFlags, Maintainer},
     report::Report,
     serve,
     settings::{Flags, Settings},
@@ -31,6 +32,8 @@ struct Cli {
 enum Command {
     /// Captures until it is told to stop (SIGTERM, SIGINT).
     Run(Box<Flags>),
+    /// Rolls the log up into history, so that reading takes few requests. Safe to stop anywhere and to run twice at once.
+    Maintain(MaintainFlags),
     /// Prints the settings that `run` would use, as a configuration file.
     Config(Box<Flags>),
     /// Prints the version.
@@ -40,6 +43,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(flags) => Settings::load(*flags).map_err(WatcherError::from).and_then(run),
+        Command::Maintain(flags) => maintain(&flags),
         Command::Config(flags) => {
             Settings::load(*flags).and_then(|settings| settings.to_yaml()).map_err(Into::into).map(|text| say(&text))
         }
@@ -66,14 +70,43 @@ fn complain(text: &str) {
 }
 
 fn run(settings: Settings) -> Result<(), WatcherError> {
-    let filter = EnvFilter::try_new(&settings.log.filter).unwrap_or_else(|_| EnvFilter::new("info,kube_client=error"));
+    log(&settings.log.filter);
+    on_runtime(capture(settings))
+}
+
+fn maintain(flags: &MaintainFlags) -> Result<(), WatcherError> {
+    let (settings, pause) = (Settings::load_for_maintenance(flags.shared())?, flags.pause()?);
+    log(&settings.log.filter);
+    on_runtime(async {
+        let maintainer = maintainer(open_existing_store(&settings)?);
+        if flags.once {
+            say(&maintaining::summary(&maintainer.once().await?));
+            return Ok(());
+        }
+        let stop = CancellationToken::new();
+        let signals = tokio::spawn(await_signal(stop.clone()));
+        maintainer.again_and_again(pause, &stop).await;
+        signals.abort();
+        Ok(())
+    })
+}
+
+fn maintainer(store: Store) -> Maintainer {
+    Maintainer { store, clock: Arc::new(wall), entropy: entropy(), cpu: Cpu::Blocking }
+}
+
+fn log(filter: &str) {
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info,kube_client=error"));
     tracing_subscriber::fmt().json().flatten_event(true).with_env_filter(filter).with_writer(std::io::stderr).init();
+}
+
+fn on_runtime(work: impl Future<Output = Result<(), WatcherError>>) -> Result<(), WatcherError> {
     vmrewind_cluster::install_crypto_provider();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| WatcherError::Bug(format!("no runtime: {error}")))?;
-    let result = runtime.block_on(capture(settings));
+    let result = runtime.block_on(work);
     // A blocked file system must not keep the process from ending.
     runtime.shutdown_timeout(Duration::from_secs(2));
     result
@@ -95,9 +128,14 @@ async fn capture(settings: Settings) -> Result<(), WatcherError> {
         context: settings.context.clone(),
         ..ConnectOptions::from_env()
     };
+    let store = open_store(&settings)?;
+    let maintenance = settings.timing.maintain.map(|every| {
+        let (maintainer, stop) = (maintainer(store.clone()), stop.clone());
+        tokio::spawn(async move { maintainer.again_and_again(every.duration(), &stop).await })
+    });
     let watcher = Watcher {
         cluster: Cluster::connect(&options).await?,
-        store: open_store(&settings)?,
+        store,
         settings,
         clock,
         steady,
@@ -107,6 +145,9 @@ async fn capture(settings: Settings) -> Result<(), WatcherError> {
     let result = watcher.run(reports, stop.clone()).await;
     stop.cancel();
     signals.abort();
+    if let Some(maintenance) = maintenance {
+        maintenance.abort();
+    }
     if let Ok(Ok(Err(error))) = tokio::time::timeout(Duration::from_secs(1), server).await {
         tracing::warn!(%error, "the port failed");
     }

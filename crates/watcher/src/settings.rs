@@ -71,6 +71,9 @@ pub struct Flags {
     /// How often each resource is listed to check its watch (6h).
     #[arg(long, value_name = "DURATION", env = "VMREWIND_AUDIT")]
     pub audit: Option<Span>,
+    /// How often the archive is maintained by this process (not at all; see `maintain`).
+    #[arg(long, value_name = "DURATION", env = "VMREWIND_MAINTAIN_EVERY")]
+    pub maintain_every: Option<Span>,
     /// What is logged, as in RUST_LOG.
     #[arg(long, value_name = "FILTER", env = "VMREWIND_LOG")]
     pub log: Option<String>,
@@ -144,6 +147,17 @@ impl Settings {
         Ok(settings)
     }
 
+    /// As [`Self::load`], for a process that maintains and does not capture: what concerns capture alone is not checked.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_for_maintenance(flags: Flags) -> Result<Self, SettingsError> {
+        let file = flags.config.as_deref().map(File::read).transpose()?.unwrap_or_default();
+        let settings = Self::merge(flags, file);
+        settings.check_archive()?;
+        Ok(settings)
+    }
+
     /// Flag over file, one line per setting.
     fn merge(flags: Flags, file: File) -> Self {
         let (mut capture, mut timing, mut log) = (file.capture, file.timing, file.log);
@@ -154,6 +168,7 @@ impl Settings {
         timing.heartbeat = flags.heartbeat.unwrap_or(timing.heartbeat);
         timing.discovery = flags.discovery.unwrap_or(timing.discovery);
         timing.audit = flags.audit.unwrap_or(timing.audit);
+        timing.maintain = flags.maintain_every.or(timing.maintain);
         log.filter = flags.log.unwrap_or(log.filter);
         Self {
             api_version: API_VERSION.to_owned(),
@@ -173,11 +188,19 @@ impl Settings {
         }
     }
 
+    fn check_archive(&self) -> Result<(), SettingsError> {
+        match self.archive.is_empty() {
+            true => Err(SettingsError::invalid(
+                "no archive is named",
+                "give --archive URL, VMREWIND_ARCHIVE, or `archive:` in the file.",
+            )),
+            false => Ok(()),
+        }
+    }
+
     fn check(&self) -> Result<(), SettingsError> {
         let invalid = |what: &str, hint: &str| Err(SettingsError::invalid(what, hint));
-        if self.archive.is_empty() {
-            return invalid("no archive is named", "give --archive URL, VMREWIND_ARCHIVE, or `archive:` in the file.");
-        }
+        self.check_archive()?;
         if self.capture.secrets == Some(Secrets::EncryptOnly) {
             return invalid(
                 "capture.secrets is encrypt-only, but archives cannot be encrypted yet",
@@ -190,6 +213,9 @@ impl Settings {
                 "readable Secrets would go to a remote store, and nobody has said so",
                 "write `capture: {secrets: store}` (or --secrets=store) if that is meant, else `skip`.",
             );
+        }
+        if self.timing.maintain.is_some_and(|every| every.duration().is_zero()) {
+            return invalid("timing.maintain is zero", "give a duration like 1m, or leave it out.");
         }
         if self.timing.watch.duration() < std::time::Duration::from_secs(3) {
             return invalid(

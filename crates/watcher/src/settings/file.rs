@@ -21,7 +21,7 @@ pub struct SettingsError {
 }
 
 impl SettingsError {
-    pub(super) fn invalid(what: &str, hint: &str) -> Self {
+    pub(crate) fn invalid(what: &str, hint: &str) -> Self {
         Self { what: what.to_owned(), hint: hint.to_owned() }
     }
 
@@ -159,6 +159,9 @@ pub struct Timing {
     pub denied_retry: Span,
     /// When a resource that cannot be read is called stalled. Default `1m`.
     pub stalled_after: Span,
+    /// How often this process also maintains the archive, as `maintain --loop` does. Default: not at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub maintain: Option<Span>,
 }
 
 impl Default for Timing {
@@ -176,6 +179,7 @@ impl Default for Timing {
             audit: Span::seconds(6 * 3600),
             denied_retry: Span::seconds(30),
             stalled_after: Span::seconds(60),
+            maintain: None,
         }
     }
 }
