@@ -1073,6 +1073,7 @@ class Window(NamedTuple):
     root: bytes
     earliest: Dict[str, int]
     parts: List[BundlePart]
+    stale: bool
 
     def __str__(self) -> str:
         return f"window of slots {self.first_slot} to {self.last_slot}"
@@ -1115,6 +1116,7 @@ def read_window(value: Any) -> Window:
     for member in ("prev", "head", "root"):
         demand(is_digest(value.get(member)), f"{member} of a window is not a digest")
     demand(is_earliest(value.get("earliest")), "earliest of a window is not lo, from and gap")
+    demand(value.get("stale", True) is True, "stale of a window is not true")
     listed: Any = value.get("parts")
     demand(isinstance(listed, list) and 1 <= len(listed) <= MAX_PARTS, "a window has not 1 to 4096 parts")
     parts = []
@@ -1125,7 +1127,8 @@ def read_window(value: Any) -> Window:
     return Window(
         value["level"], value["firstSegment"], value["lastSegment"], value["firstSeq"], value["lastSeq"], value["firstTime"], value["lastTime"],
         bytes.fromhex(value["prev"]), bytes.fromhex(value["head"]), bytes.fromhex(value["root"]),
-        {member: value["earliest"][member] for member in ("lo", "from", "gap") if member in value["earliest"]}, parts)
+        {member: value["earliest"][member] for member in ("lo", "from", "gap") if member in value["earliest"]}, parts,
+        "stale" in value)
 
 
 def check_window(window: Window) -> None:
@@ -1191,13 +1194,23 @@ def check_manifest_follows(manifest: Manifest, before: Manifest) -> None:
         raise Problem("E_TIME", "it was written before the manifest before it")
     at = 0
     for old in before.windows:
-        while at < len(manifest.windows) and manifest.windows[at].last_slot < old.last_slot:
+        while at < len(manifest.windows) and manifest.windows[at].last_slot < old.first_slot:
             at += 1
-        if at == len(manifest.windows) or manifest.windows[at].first_slot > old.first_slot:
-            raise Problem("E_MANIFEST", f"the {old} of the manifest before lies within none of this one")
-        new = manifest.windows[at]
-        if (new.first_slot, new.last_slot) == (old.first_slot, old.last_slot) and new[3:10] != old[3:10]:
-            raise Problem("E_MANIFEST", f"the {old} has other seqs, times, prev, head or root than in the manifest before")
+        expected = old.first_slot
+        for new in manifest.windows[at:]:
+            if new.first_slot > min(expected, old.last_slot):
+                break
+            within = old.first_slot <= new.first_slot and new.last_slot <= old.last_slot
+            around = new.first_slot <= old.first_slot and old.last_slot <= new.last_slot
+            begins = new.first_slot != old.first_slot or (new.previous, new.first_seq, new.first_time) == (old.previous, old.first_seq, old.first_time)
+            ends = new.last_slot != old.last_slot or (new.head, new.last_seq, new.last_time) == (old.head, old.last_seq, old.last_time)
+            joined = new.first_slot <= old.first_slot or new.previous != ZERO32  # a fence that begins anew begins a window
+            stays = new.stale or not old.stale or new.parts != old.parts
+            if not ((within or around) and begins and ends and joined and stays) or (within and around and new.root != old.root):
+                raise Problem("E_MANIFEST", f"the {new} says something else than the {old} of the manifest before")
+            expected = new.last_slot + 1
+        if expected <= old.last_slot:
+            raise Problem("E_MANIFEST", f"slot {expected} lies in the {old} of the manifest before, and in none of this one")
 
 
 # --- history bundles --------------------------------------------------------------------------------------------------------
@@ -1656,6 +1669,7 @@ class Archive:
         self.path, self.notes, self.problems, self.uuid = path, [], [], None  # type: str, List[str], List[Problem], Optional[str]
         if not os.path.isdir(path):
             raise NoAnswer(f"{ascii(path)} is not a directory")
+        self.first_put_back: Optional[int] = None
         self.windows: List[Window] = []  # those that are read in place of their segments
         self.judged: Dict[int, Optional[Rolled]] = {}  # by their first slots: None if one cannot be used
         self.said: List[str] = []  # why
@@ -1716,6 +1730,27 @@ class Archive:
             problem.slot = slot
             raise
 
+    def put_back_before(self, window: Window) -> bool:
+        """M 4.4: whether a segment with records that can be read lies before a window, and in none: it was made without that one."""
+        if self.first_put_back is None:
+            self.first_put_back = MAX_NUMBER
+            for slot in self.slots:
+                if not any(other.first_slot <= slot <= other.last_slot for other in self.windows):
+                    with contextlib.suppress(Problem, NoAnswer):
+                        if self.footer(slot).records:
+                            self.first_put_back = slot
+                            break
+        return self.first_put_back < window.first_slot
+
+    def maps(self, window: Window) -> Iterator[Tuple[ResumeMap, int]]:
+        """M 4.4: the resume maps of the segments of a stale window, as far as they can be read."""
+        for slot in range(window.first_slot, window.last_slot + 1):
+            with contextlib.suppress(Problem, NoAnswer):
+                data = self.load(slot)
+                footer = readable_footer(data, self.uuid, slot)
+                if footer is not None:
+                    yield read_public(memoryview(data), footer), footer.last_seq
+
     def bundles(self) -> List[str]:
         """The names below `hist/`, whoever names them."""
         try:
@@ -1748,18 +1783,23 @@ class Archive:
             raise problem from None
 
     def use_windows(self, problems: Optional[List[Problem]]) -> None:
-        """M 4: from here on, windows of the newest manifest are read in place of their segments. If it cannot be read, or the log is
-        shorter than what was rolled up of it, that is a Problem; given a list, it is put there, and only the log is read."""
+        """M 4: from here on, windows of the newest manifest are read in place of their segments. If it cannot be read, that is a
+        Problem; given a list, it is put there, and only the log is read."""
         try:
-            windows = self.manifest(self.manifests[-1]).windows if self.manifests else []
-            end, last = windows[-1].last_slot if windows else 0, (self.slots or [0])[-1]
-            if windows and last <= end:  # M 2.3: the last segment of a window has a successor
-                raise Problem("E_MISSING", f"slot {end + 1} is not there, but a window goes up to {end}", None, end + 1)
-            self.windows = windows
+            self.windows = self.manifest(self.manifests[-1]).windows if self.manifests else []
         except Problem as problem:
             if problems is None:
                 raise
             problems.append(problem)
+
+    def end_of_windows(self) -> Optional[Window]:
+        """M 3: the newest window, of those that end behind the log, of which a bundle says the same as the manifest."""
+        for window in reversed(self.windows):
+            if window.last_slot < (self.slots or [0])[-1]:
+                break
+            with contextlib.suppress(Problem), self.bundle(window, 1):
+                return window
+        return None
 
     def rolled(self, window: Window) -> Optional[Rolled]:
         """B 8, M 4.3: the window, if all of it is right."""
@@ -1863,6 +1903,11 @@ class Archive:
             self.uuid = self.uuid or uuid_text(segment.footer.archive)
             previous, broken, data = (segment.footer, segment.sha256), False, b""
             yield segment
+        newest = self.end_of_windows()
+        if newest is not None and expected <= newest.last_slot + 1:  # M 3: the last segment of a window has a successor
+            last = newest.last_slot
+            there = "slot {} is" if expected > last else "slots {} to " + str(last + 1) + " are"
+            found(Problem("E_MISSING", there.format(expected) + f" not there, but a window goes up to {last}", None, expected))
 
 
 # --- verify, log --------------------------------------------------------------------------------------------------------
@@ -2031,7 +2076,7 @@ def verify_windows(archive: Archive, windows: List[Window], beside: Beside, prob
             first.slot = first.slot or window.parts[0].name
             problems.extend(found or [first])
             continue
-        if beside.entries.get(window.first_slot, whole.entries) != whole.entries:
+        if not window.stale and beside.entries.get(window.first_slot, whole.entries) != whole.entries:
             problems.append(Problem("E_PUBLIC", f"entries of the {window} are not what the resume maps of the segments say", None, window.parts[0].name))
         right.append((window, whole))
     return right
@@ -2232,7 +2277,11 @@ class Surroundings:
             self.proofs.take(unit.public, footer.last_seq)
             records = footer.records
         else:
-            self.proofs.replace(unit.entries)
+            if unit.window.stale or unit.archive.put_back_before(unit.window):
+                for public, last_seq in unit.archive.maps(unit.window):
+                    self.proofs.take(public, last_seq)
+            else:
+                self.proofs.replace(unit.entries)
             records = footer.last_seq - footer.first_seq + 1
         if records and self.target.seq is None and footer.last_time <= time:
             self.seq = footer.last_seq
@@ -2265,6 +2314,14 @@ class Surroundings:
         return (earliest.get("lo", time) < time or earliest.get("from", self.seq + 1) <= self.seq or earliest.get("gap", time) < time
                 or ("gap" in earliest and bool(self.covering())))
 
+    def doubted(self, windows: List[Window]) -> List[Window]:
+        """M 4.3: windows with slots that a writer passed over before T. What it then recorded says nothing of what only they hold."""
+        slots: List[Tuple[int, int]] = []
+        for opened, gap in self.gaps.items():
+            if opened <= self.seq and gap["cause"] == "damage" and "object" not in gap:
+                slots.extend(slots_of(gap.get("detail", "")))
+        return [window for window in windows if any(first <= window.last_slot and window.first_slot <= last for first, last in slots)]
+
     def covering(self) -> List[Dict[str, Any]]:
         """O 4.2, the gaps that cover T."""
         time = self.target.time
@@ -2288,6 +2345,13 @@ class Surroundings:
                 "provenFrom": None if first is None else format_time(first), "provenTo": None if last is None else format_time(last),
                 "proven": proven})
         return resources
+
+
+def slots_of(detail: str) -> List[Tuple[int, int]]:
+    """O 3.2: the slots that the detail of a gap of cause `damage` names."""
+    found = re.match(r"segments ([0-9]+(?:-[0-9]+)?(?:,[0-9]+(?:-[0-9]+)?)*)\Z", detail)
+    ranges = [part.split("-") for part in found.group(1).split(",")] if found else []
+    return [(int(part[0]), int(part[-1])) for part in ranges]
 
 
 def sort_key(key: Tuple[str, ...]) -> Tuple[bytes, ...]:
@@ -2383,6 +2447,9 @@ def find_target(archive: Archive, at: str, keep_going: bool) -> Target:
     if not archive.slots:
         raise NoAnswer("the archive has no segments yet")
     if wanted is None:
+        end = archive.end_of_windows()
+        if end is not None:
+            return Target(end.last_time + 1, end.last_seq)  # what is missing behind it came later
         for slot in reversed(archive.slots):
             try:
                 footer = archive.footer(slot)
@@ -2414,18 +2481,24 @@ def dump(path: str, at: str, explain: bool, keep_going: bool, log_only: bool = F
     """O 4: three passes, none of which holds more than one segment or frame: what surrounds T, the state at S, the objects themselves."""
     archive = Archive(path)
     archive.identity()
-    problems: List[Problem] = []
+    before: List[Problem] = []
     if not log_only:
-        archive.use_windows(problems if keep_going else None)
+        archive.use_windows(before if keep_going else None)
     target = find_target(archive, at, keep_going)
-    around, known = Surroundings(target), 0
-    for unit in archive.units(problems):
+    while True:
+        around, problems = Surroundings(target), list(before)
+        known = len(problems)
+        for unit in archive.units(problems):
+            for problem in problems[known:]:
+                around.take_what_is_left(problem)
+            known = len(problems)
+            around.take(unit)
         for problem in problems[known:]:
             around.take_what_is_left(problem)
-        known = len(problems)
-        around.take(unit)
-    for problem in problems[known:]:
-        around.take_what_is_left(problem)
+        doubted = around.doubted(archive.windows)
+        if not doubted:
+            break
+        archive.windows = [window for window in archive.windows if window not in doubted]
     hiding = [problem for problem in problems if problem.touches(target.time)]
     if hiding and not keep_going:
         raise hiding[0]

@@ -1153,6 +1153,46 @@ class Windows(unittest.TestCase):
         self.assertEqual(run("verify", self.path)[0], 0)
         self.same(["latest"])
 
+    def test_a_window_is_not_used_behind_a_gap_that_passes_over_one_of_its_slots(self) -> None:
+        def gap(seq: int, **more: Any) -> str:
+            return rec(seq, "G", gap={"group": "kubevirt.io", "resource": "virtualmachines", "from": START, "cause": "damage", "detail": "segments 1-2,3", **more})
+
+        maker = Maker()
+        segments = {
+            1: maker.segment([], [entry(START)]), 2: maker.segment([rec(1, "S", "vm", body=obj("vm", "1"))], [entry(START + 1000)]),
+            3: maker.segment([rec(2, "S", "ghost", body=obj("ghost", "2"))], [entry(START + 2000)]), 4: maker.segment([rec(3, "H")], [entry(START + 3000)]),
+            5: maker.segment([], [entry(START + 3000)]), 6: maker.segment([gap(4), gap(5, to=START + 4000, opened=4)], [entry(START + 5000)]),
+            7: maker.segment([rec(6, "H")], [entry(START + 6000)])}
+        window, bundles = roll(segments, 1, 4)
+        write_archive(self.path, {**segments, 3: b"x"})
+        write_history(self.path, [manifest(1, None, [window])], bundles)
+        for at in ("latest", "seq:5", "seq:4"):
+            log = run("dump", self.path, "--at", at, "--log-only")
+            self.assertEqual((run("dump", self.path, "--at", at), log[0]), (log, 7), at)
+        code, out, _ = run("dump", self.path, "--at", "seq:3")
+        self.assertEqual((code, sum("ghost" in line for line in out.splitlines())), (0, 1), "it was there, and the window holds it")
+
+    def test_before_what_was_cut_off_behind_the_windows_everything_can_be_read(self) -> None:
+        segments = busy()
+        window, bundles = roll(segments, 2, 6)
+        write_archive(self.path, {slot: data for slot, data in segments.items() if slot <= 3})
+        whole = self.path + "-whole"
+        write_archive(whole, segments)
+        write_history(self.path, [manifest(1, None, [window])], bundles)
+        for at in ("seq:2", "seq:31", "seq:39"):
+            self.assertEqual(run("dump", self.path, "--at", at)[:2], run("dump", whole, "--at", at)[:2], at)
+        self.assertEqual(run("dump", self.path, "--at", "latest")[0], 7)
+
+    def test_of_a_stale_window_the_segments_say_what_is_known_of_the_resources(self) -> None:
+        segments = busy()
+        stale, bundles = roll(segments, 1, 6, entries=lambda entries: [])
+        for told in ({}, {"stale": True}):
+            self.path += "x"
+            write_archive(self.path, segments)
+            write_history(self.path, [manifest(1, None, [{**stale, **told}])], bundles)
+            log = run("dump", self.path, "--at", "latest", "--explain", "--log-only")
+            self.assertEqual(run("dump", self.path, "--at", "latest", "--explain") == log, bool(told))
+
     def test_whatever_is_damaged_an_answer_is_the_right_one_or_none(self) -> None:
         """One to three objects of an archive are damaged, cut or gone: what log and dump answer with 0 is what they answered before, and a check
         finds it, unless it took the newest manifest, which nothing names, or nothing but words of it."""
@@ -1636,7 +1676,11 @@ class Manifests(unittest.TestCase):
         before = manifest(1, None, [a, b, c])
         for expected, windows, more in (
                 ("ok", [a, b, c], {}), ("ok", [all_of_it], {}), ("ok", [roll(segments, 1, 3)[0], c], {}), ("ok", [{**a, "level": 3, "parts": [{**a["parts"][0], "size": 999}]}, b, c], {}),
-                ("E_MANIFEST", [a, roll(segments, 3, 5)[0], roll(segments, 6, 6)[0]], {}), ("E_MANIFEST", [a, b, roll(segments, 5, 5)[0]], {}),
+                ("ok", [a, b, roll(segments, 5, 5)[0], roll(segments, 6, 6)[0]], {}), ("ok", [{**a, "stale": True}, b, c], {}),
+                ("E_MANIFEST", [a, b, roll(segments, 5, 5)[0], {**roll(segments, 6, 6)[0], "head": "1" * 64}], {}),
+                ("E_MANIFEST", [a, b, {**roll(segments, 5, 5)[0], "prev": "1" * 64}, roll(segments, 6, 6)[0]], {}),
+                ("E_MANIFEST", [a, roll(segments, 3, 5)[0], roll(segments, 6, 6)[0]], {}),
+                ("E_MANIFEST", [a, b, roll(segments, 5, 5)[0], {**roll(segments, 6, 6)[0], "prev": "0" * 64}], {}), ("E_MANIFEST", [a, b, roll(segments, 5, 5)[0]], {}),
                 ("E_MANIFEST", [a, b, roll(segments, 6, 6)[0]], {}), ("E_MANIFEST", [{**a, "root": "0" * 64}, b, c], {}),
                 ("E_MANIFEST", [{**a, "firstTime": START}, b, c], {}), ("E_MANIFEST", [a, {**b, "head": "1" * 64}, c], {}), ("E_MANIFEST", [a, b], {}), ("E_MANIFEST", [a, c], {}),
                 ("E_MANIFEST", [], {}), ("E_MANIFEST", [front], {}), ("E_MANIFEST", [b, c], {}), ("E_CHAIN", [a, b, c], {"prev": "0" * 64}),

@@ -5,7 +5,7 @@
 use std::{
     ops::RangeInclusive,
     sync::{
-        Arc,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -16,10 +16,10 @@ use vmrewind_model::{Record, RecordKey, Seq};
 
 use crate::{
     ArchiveError, At, Cpu, Damage, Head, Identity, Part, Progress, Segment, SeqRange, State, Store, Timeline,
-    format::{limits, line::Line},
+    format::{Code, fault::Fault, limits, line::Line},
     head,
     manifest::{self, Rolled},
-    paths, read, state, timeline,
+    paths, read, state, timeline, window,
 };
 
 /// An archive, open for reading. Cheap to clone.
@@ -34,6 +34,10 @@ pub struct Archive {
     pub(crate) passing: bool,
     /// Whether reads use what was rolled up.
     rolled: bool,
+    /// The windows of the newest manifest, once it was asked.
+    standing: Arc<OnceLock<Vec<Rolled>>>,
+    /// Slots that cannot be read, and what stands before and behind them: the last ones that were looked for.
+    pub(crate) hole: Arc<Mutex<Option<read::Hole>>>,
 }
 
 impl Archive {
@@ -47,12 +51,30 @@ impl Archive {
             return Err(ArchiveError::NoArchive { place });
         };
         let identity = Identity::parse(&bytes, &place)?;
-        Ok(Self { store, identity, cpu: Cpu::default(), known: Arc::default(), passing: false, rolled: true })
+        Ok(Self {
+            store,
+            identity,
+            cpu: Cpu::default(),
+            known: Arc::default(),
+            passing: false,
+            rolled: true,
+            standing: Arc::default(),
+            hole: Arc::default(),
+        })
     }
 
     /// Opens an archive whose identity is known otherwise, or stood in for.
     pub(crate) fn nameless(store: Store, identity: Identity, cpu: Cpu) -> Self {
-        Self { store, identity, cpu, known: Arc::default(), passing: false, rolled: true }
+        Self {
+            store,
+            identity,
+            cpu,
+            known: Arc::default(),
+            passing: false,
+            rolled: true,
+            standing: Arc::default(),
+            hole: Arc::default(),
+        }
     }
 
     /// Sets where segments are decoded; tokio's blocking threads by default.
@@ -77,20 +99,22 @@ impl Archive {
         self
     }
 
-    /// The windows that were rolled up and may be read in place of their segments.
+    /// The windows that were rolled up and may be read in place of their segments, and what is wrong with the newest manifest if
+    /// it cannot be read.
     ///
     /// # Errors
-    /// Those of the store, and [`ArchiveError::Damaged`] if the newest manifest is, unless damage is to be passed over.
-    pub(crate) async fn windows(&self) -> Result<Vec<Rolled>, ArchiveError> {
+    /// Those of the store.
+    pub(crate) async fn windows(&self) -> Result<(Vec<Rolled>, Option<Damage>), ArchiveError> {
         if !self.rolled {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), None));
         }
         match manifest::newest(self).await {
-            Ok(found) => Ok(found.map(|found| found.manifest.windows).unwrap_or_default()),
-            Err(ArchiveError::Damaged(damage)) if self.passing => {
-                tracing::warn!(%damage, "the newest manifest cannot be read; the log is read instead");
-                Ok(Vec::new())
+            Ok(found) => {
+                let windows = found.map(|found| found.manifest.windows).unwrap_or_default();
+                self.standing.get_or_init(|| windows.clone());
+                Ok((windows, None))
             }
+            Err(ArchiveError::Damaged(damage)) => Ok((Vec::new(), Some(*damage))),
             Err(error) => Err(error),
         }
     }
@@ -138,28 +162,54 @@ impl Archive {
         if left.is_some() {
             return Ok(head::behind_damage(slot, left.as_ref().map(|left| &left.summary), None));
         }
+        let (windows, _) = self.windows().await?;
+        let rolled = windows.last().map(|last| &last.window);
         for before in (1..slot).rev() {
             let summary = match read::part(self, before).await? {
                 Part::Whole(segment) | Part::Damaged(_, Some(segment)) => segment.summary,
                 Part::Damaged(_, None) => continue,
             };
-            return Ok(head::behind_damage(slot, None, Some(&summary)));
+            let head = head::behind_damage(slot, None, Some(&summary));
+            return Ok(head::not_before(head, rolled));
         }
-        Ok(head::behind_damage(slot, None, None))
+        Ok(head::not_before(head::behind_damage(slot, None, None), rolled))
+    }
+
+    /// A slot is known to be taken.
+    pub(crate) fn knows(&self, slot: u64) {
+        self.known.fetch_max(slot, Ordering::Relaxed);
     }
 
     /// Finds the newest slot; 0 if there is none.
     async fn newest(&self) -> Result<u64, ArchiveError> {
+        let standing = self.standing().await?;
         let newest = head::find(&self.store, self.known.load(Ordering::Relaxed)).await?;
-        self.known.fetch_max(newest, Ordering::Relaxed);
+        self.knows(newest);
+        if Box::pin(window::successor(self, &standing, newest)).await? > newest {
+            let detail = "it is missing, although what was before it was rolled up";
+            return Err(read::damaged(newest + 1, Fault::new(Code::Missing, detail)).into());
+        }
         Ok(newest)
     }
 
-    /// Finds the newest slot, also behind slots that are missing; 0 if there is none.
+    /// Finds the newest slot, also behind slots that are missing: of these the last one that a manifest tells of; 0 if there is
+    /// none.
     pub(crate) async fn extent(&self) -> Result<u64, ArchiveError> {
+        let standing = self.standing().await?;
         let newest = head::find_behind_holes(&self.store, self.known.load(Ordering::Relaxed)).await?;
-        self.known.fetch_max(newest, Ordering::Relaxed);
-        Ok(newest)
+        self.knows(newest);
+        Ok(newest.max(Box::pin(window::successor(self, &standing, newest)).await?))
+    }
+
+    /// The windows of the newest manifest, as it was when it was first asked: before the log is, which may grow meanwhile.
+    async fn standing(&self) -> Result<Vec<Rolled>, ArchiveError> {
+        if !self.rolled {
+            return Ok(Vec::new());
+        }
+        if self.standing.get().is_none() {
+            Box::pin(self.windows()).await?;
+        }
+        Ok(self.standing.get().cloned().unwrap_or_default())
     }
 
     /// Reads segments in order, up to the newest, and verifies each, and that each follows the one before. A damaged segment is

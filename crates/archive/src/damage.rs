@@ -74,6 +74,15 @@ impl Damage {
         self.before = later.map(|later| later.t_first);
         self
     }
+
+    /// Adds that it stood behind a record and an instant that something else than segments tells of.
+    pub(crate) fn behind(mut self, seq: Seq, t: Timestamp) -> Self {
+        self.after = Some(self.after.map_or(t, |after| after.max(t)));
+        if let Some(held) = self.held.as_mut().filter(|held| held.first <= seq) {
+            held.first = seq.next();
+        }
+        self
+    }
 }
 
 /// Returns the last instant before `t`.

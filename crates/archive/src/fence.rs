@@ -14,7 +14,7 @@ use crate::{
         encode::{self, Draft, Encoded},
         fault::Fault,
     },
-    manifest, paths, probe, read,
+    paths, probe, read, window,
 };
 
 /// What a new owner writes into its first segment.
@@ -56,7 +56,7 @@ impl Writer {
         now: Now<'_>,
     ) -> Result<FenceOutcome, ArchiveError> {
         may_append(archive).await?;
-        goes_on(archive, head).await?;
+        goes_on(archive, head.segment + 1).await?;
         probe::refuses_to_overwrite(&archive.store).await?;
         if head.segment > 0 {
             archive.store.make_durable(&paths::segment(head.segment)).await?;
@@ -84,16 +84,22 @@ impl Writer {
             FenceOutcome::Owner(Self::new(archive.clone(), cpu, fence.software.clone(), head, sent, resume))
         };
         match archive.store.settle(&paths::segment(slot), &bytes).await? {
-            None => Ok(owner(ours, entries)),
+            None => {
+                is_newest(archive, slot).await?;
+                Ok(owner(ours, entries))
+            }
             Some(found) => match decode::peek(&found, found.len() as u64, archive.identity.archive, slot) {
                 // An earlier call of this very attempt landed, perhaps with another clock reading.
                 Ok(Peek::Done(end)) if end.0.fence && end.0.nonce == fence.nonce && end.0.prev == head.digest => {
                     archive.store.make_durable(&paths::segment(slot)).await?;
+                    is_newest(archive, slot).await?;
                     Ok(owner(end.0.head(Digest::of(&found)), end.1.entries))
                 }
                 _ => {
                     // Damage is told apart from a rival here, since a head that cannot be read cannot be followed.
                     read::segment(archive, slot).await?;
+                    // What is missing before it was passed over by whoever wrote it; what is missing behind it is news.
+                    archive.knows(slot);
                     Ok(FenceOutcome::Taken(archive.head().await?))
                 }
             },
@@ -111,23 +117,30 @@ async fn may_append(archive: &Archive) -> Result<(), ArchiveError> {
 }
 
 /// Checks that the log does not end before what was rolled up of it: then segments were lost, and slots would be used twice.
-async fn goes_on(archive: &Archive, head: &Head) -> Result<(), ArchiveError> {
-    let found = match manifest::newest(archive).await {
-        Ok(found) => found,
+/// `slot` is the one that the caller takes.
+async fn goes_on(archive: &Archive, slot: u64) -> Result<(), ArchiveError> {
+    let (windows, damage) = archive.windows().await?;
+    if let Some(damage) = damage {
         // Nothing was deleted, so that the log alone tells where it ends. Recording must not wait for a repair.
-        Err(ArchiveError::Damaged(damage)) => {
-            tracing::warn!(%damage, "the newest manifest cannot be read; the log goes on without it");
-            None
-        }
-        Err(error) => return Err(error),
-    };
-    let rolled = found.iter().filter_map(|found| found.manifest.windows.last()).map(|last| last.window.slots[1]).max();
-    match rolled {
-        Some(rolled) if rolled >= head.segment => {
-            let detail = format!("it is missing, but a manifest says that there was a segment after {rolled}");
-            let slot = rolled + 1;
-            Err(Fault::new(Code::Missing, detail).in_object(paths::segment(slot), Some(slot)).into())
-        }
-        Some(_) | None => Ok(()),
+        tracing::warn!(%damage, "the newest manifest cannot be read; the log goes on without it");
     }
+    let told = window::successor(archive, &windows, slot - 1).await?;
+    // If it is there, somebody else was faster, and what it wrote was rolled up.
+    if told < slot || archive.store.size(&paths::segment(slot)).await?.is_some() {
+        return Ok(());
+    }
+    let detail = format!("it is missing, but what was rolled up tells that there was a segment {told}");
+    Err(read::damaged(slot, Fault::new(Code::Missing, detail)).into())
+}
+
+/// Checks that nothing was rolled up of a slot that was just taken.
+async fn is_newest(archive: &Archive, slot: u64) -> Result<(), ArchiveError> {
+    let (windows, _) = archive.windows().await?;
+    let told = window::successor(archive, &windows, slot).await?;
+    // If there is a segment behind it, another writer took over since; that is found out by the next create.
+    if told <= slot || archive.store.size(&paths::segment(slot + 1)).await?.is_some() {
+        return Ok(());
+    }
+    let detail = format!("it was written anew, but what was rolled up tells that there was a segment {told}");
+    Err(read::damaged(slot, Fault::new(Code::Missing, detail)).into())
 }

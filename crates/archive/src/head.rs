@@ -6,7 +6,7 @@ use vmrewind_model::{Digest, Epoch, Seq, Timestamp};
 
 use crate::{
     ArchiveError, SegmentSummary, Store,
-    format::{Code, fault::Fault, limits},
+    format::{Code, bundle::Window, fault::Fault, limits},
     paths,
 };
 
@@ -43,7 +43,7 @@ const ROUNDS: usize = 64;
 pub(crate) async fn find(store: &Store, known: u64) -> Result<u64, ArchiveError> {
     let mut head = known;
     for _ in 0..ROUNDS {
-        head = gallop(store, head).await?;
+        head = gallop(head, |slot| taken(store, slot)).await?;
         let Some(later) = store.first_slot_after(head).await? else { return Ok(head) };
         if taken(store, head + 1).await? {
             head += 1;
@@ -88,19 +88,31 @@ pub(crate) fn behind_damage(slot: u64, own: Option<&SegmentSummary>, earlier: Op
     }
 }
 
-/// Doubles the step while slots are taken, then halves the interval: slots are contiguous.
-async fn gallop(store: &Store, known: u64) -> Result<u64, ArchiveError> {
+/// Raises what is known of the end of a log whose newest segments cannot be read to what was rolled up of it.
+pub(crate) fn not_before(head: Head, rolled: Option<&Window>) -> Head {
+    let Some(window) = rolled else { return head };
+    let unknown = head.segment.saturating_sub(window.slots[1]);
+    let seq = window.seqs.last.0.saturating_add(unknown.saturating_mul(limits::RECORDS));
+    Head { seq: head.seq.max(Seq(seq)), t: head.t.max(window.times[1]), ..head }
+}
+
+/// Finds the last number that is taken, from one that is (or 0): doubles the step while numbers are taken, then halves the
+/// interval, since they are contiguous.
+pub(crate) async fn gallop<F: Future<Output = Result<bool, ArchiveError>>>(
+    known: u64,
+    taken: impl Fn(u64) -> F,
+) -> Result<u64, ArchiveError> {
     let (mut low, mut step) = (known, 1_u64);
     let mut high = loop {
         let next = low.saturating_add(step);
-        if !taken(store, next).await? {
+        if !taken(next).await? {
             break next;
         }
         (low, step) = (next, step.saturating_mul(2));
     };
     while high - low > 1 {
         let middle = low + (high - low) / 2;
-        if taken(store, middle).await? { low = middle } else { high = middle }
+        if taken(middle).await? { low = middle } else { high = middle }
     }
     Ok(low)
 }

@@ -39,7 +39,7 @@ mod window;
 
 pub use archive::{Archive, Told};
 pub use commit::{Durable, Now, SegmentInput, SegmentRef, Writer};
-pub use copy::{Amount, Copied, CopyOptions, Newest, copy};
+pub use copy::{Amount, Copied, CopyOptions, Newest, copy, copyable};
 pub use cpu::Cpu;
 pub use damage::{Damage, damage_detail};
 pub use error::{ArchiveError, ErrorKind};

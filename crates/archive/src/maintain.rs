@@ -4,6 +4,7 @@
 //!
 //! Does not: delete anything, or touch what is damaged.
 
+mod broken;
 mod merge;
 mod plan;
 mod roll;
@@ -12,11 +13,12 @@ mod write;
 use vmrewind_model::{Digest, Timestamp};
 
 use crate::{
-    Archive, ArchiveError, Damage, Now, StoreKind,
-    format::bundle::Cut,
+    Archive, ArchiveError, Code, Damage, Now, StoreKind,
+    format::{bundle::Cut, fault::Fault},
     manifest::{self, Found, Manifest, Rolled},
     paths, read, window,
 };
+use broken::Broken;
 
 /// The longest windows that are made: a day.
 const HIGHEST: u16 = 4;
@@ -26,6 +28,13 @@ const MOST_RAW: usize = 64 << 20;
 
 /// After so many new windows a manifest is written, so that little is done twice if it is stopped.
 const WINDOWS_AT_ONCE: usize = 64;
+
+/// More records become no longer window: some 100 bytes of memory are needed for each.
+const MOST_RECORDS: u64 = 1 << 20;
+
+/// With as many windows a manifest is two thirds full. What cannot be made longer (there is a damaged segment beside each) stays; no
+/// more are added.
+const MOST_WINDOWS: usize = 16_384;
 
 /// How often another maintainer may be faster before this one gives up.
 const RACES: usize = 16;
@@ -38,6 +47,8 @@ pub struct Rules {
     /// The level of the shortest windows.
     lowest: u16,
     most_raw: usize,
+    most_records: u64,
+    most_windows: usize,
     windows_at_once: usize,
     cut: Cut,
 }
@@ -48,7 +59,15 @@ impl Rules {
     pub fn of(archive: &Archive, software: &str) -> Self {
         let lowest = if matches!(archive.store.kind(), StoreKind::Remote) { 1 } else { 2 };
         let software = software.to_owned();
-        Self { software, lowest, most_raw: MOST_RAW, windows_at_once: WINDOWS_AT_ONCE, cut: Cut::USUAL }
+        Self {
+            software,
+            lowest,
+            most_raw: MOST_RAW,
+            most_records: MOST_RECORDS,
+            most_windows: MOST_WINDOWS,
+            windows_at_once: WINDOWS_AT_ONCE,
+            cut: Cut::USUAL,
+        }
     }
 }
 
@@ -84,14 +103,17 @@ pub struct Maintained {
     pub covered: u64,
     /// All segments.
     pub all: u64,
-    /// Segments that are damaged and therefore stay as they are.
+    /// How many windows were made anew from their segments: a bundle of theirs was damaged, or a slot before them was rolled up
+    /// only later.
+    pub remade: u64,
+    /// Segments that are damaged and therefore stay as they are, and bundles that cannot be made anew.
     pub damage: Vec<Damage>,
 }
 
 /// Rolls up everything that is due.
 ///
 /// # Errors
-/// Those of the store, [`ArchiveError::Damaged`] if a manifest or a bundle is, [`ArchiveError::Unsupported`] if maintaining the
+/// Those of the store, [`ArchiveError::Damaged`] if the newest manifest is, [`ArchiveError::Unsupported`] if maintaining the
 /// archive needs a newer program.
 pub async fn maintain(archive: &Archive, rules: &Rules, door: Door<'_>) -> Result<Maintained, ArchiveError> {
     if let Some(feature) = archive.identity.features.maintain.first() {
@@ -99,6 +121,7 @@ pub async fn maintain(archive: &Archive, rules: &Rules, door: Door<'_>) -> Resul
         return Err(ArchiveError::Unsupported { place: archive.store.place().to_owned(), what });
     }
     let mut done = Maintained::default();
+    let mut broken = Broken::default();
     let mut races = 0;
     let mut found = manifest::newest(archive).await?;
     loop {
@@ -107,7 +130,11 @@ pub async fn maintain(archive: &Archive, rules: &Rules, door: Door<'_>) -> Resul
         (done.manifest, done.standing) = (number(found.as_ref()), windows.len() as u64);
         done.covered = windows.iter().map(|rolled| rolled.window.slots[1] + 1 - rolled.window.slots[0]).sum();
         done.all = newest;
-        let Some(next) = round(archive, rules, &door, windows, newest, &mut done).await? else { return Ok(done) };
+        let round = Round { archive, rules, door: &door, newest };
+        let Some(next) = round.windows(windows, &mut broken, &mut done).await? else {
+            done.damage.extend(broken.hopeless());
+            return Ok(done);
+        };
         match commit(archive, rules, &door, found.as_ref(), next).await? {
             Some(ours) => found = Some(ours),
             None => {
@@ -116,6 +143,7 @@ pub async fn maintain(archive: &Archive, rules: &Rules, door: Door<'_>) -> Resul
                     let source = "another maintainer is faster each time".into();
                     return Err(ArchiveError::Unavailable { what: "write a manifest".into(), source });
                 }
+                broken.forget();
                 found = manifest::newest(archive).await?;
             }
         }
@@ -126,65 +154,161 @@ fn number(found: Option<&Found>) -> u64 {
     found.map_or(0, |found| found.manifest.n)
 }
 
-/// Makes the windows that are due next; none if none are.
-async fn round(
-    archive: &Archive,
-    rules: &Rules,
-    door: &Door<'_>,
-    mut windows: Vec<Rolled>,
+/// What one manifest adds to the one before it.
+struct Round<'a> {
+    archive: &'a Archive,
+    rules: &'a Rules,
+    door: &'a Door<'a>,
+    /// The newest slot.
     newest: u64,
-    done: &mut Maintained,
-) -> Result<Option<Vec<Rolled>>, ArchiveError> {
-    let Some(end) = last_instant(archive, newest).await? else { return Ok(None) };
-    done.damage.clear();
-    let mut made = Vec::new();
-    for (before, slots) in plan::uncovered(&windows, newest) {
-        let before = match before {
-            Some(n) => Some(window::open(archive, &windows[n], 0).await?.bundle),
-            None => None,
-        };
-        let run = roll::run(archive, rules, door, slots.clone(), before.as_deref(), end).await?;
-        done.damage.extend(run.damage);
-        made.extend(run.windows);
-        // What stands between two windows must fit the one behind it, too.
-        let behind = windows.iter().find(|rolled| rolled.window.slots[0] == slots.end);
-        let fits = |last: &Rolled, behind: &Rolled| last.window.head == behind.window.prev;
-        if let (Some(last), Some(behind)) = (made.last(), behind)
-            && last.window.slots[1] + 1 == slots.end
-            && !fits(last, behind)
-        {
-            made.pop();
+}
+
+impl Round<'_> {
+    /// Returns the windows with those that are due next; none if none are.
+    async fn windows(
+        &self,
+        mut windows: Vec<Rolled>,
+        broken: &mut Broken,
+        done: &mut Maintained,
+    ) -> Result<Option<Vec<Rolled>>, ArchiveError> {
+        let Some(end) = last_instant(self.archive, self.newest).await? else { return Ok(None) };
+        // Longer windows come first: what makes the manifest longer has to wait until they have made it shorter.
+        loop {
+            match self.merge(&mut windows, end, broken, done).await? {
+                Merged::Some => return Ok(Some(windows)),
+                Merged::None => break,
+                Merged::Broken => {}
+            }
         }
-        if run.more {
-            break;
+        if windows.len() < self.rules.most_windows && self.roll(&mut windows, end, broken, done).await? {
+            return Ok(Some(windows));
         }
+        while let Some(n) = broken.next(&windows) {
+            if let Some(made) = self.remake(&windows, n, end, broken).await? {
+                made.iter().for_each(|rolled| count(done, rolled));
+                done.remade += 1;
+                windows.splice(n..=n, made);
+                return Ok(Some(windows));
+            }
+        }
+        Ok(None)
     }
-    for rolled in &made {
-        done.segments += rolled.window.slots[1] + 1 - rolled.window.slots[0];
-        count(done, rolled);
-    }
-    if !made.is_empty() {
+
+    /// Rolls up segments that are due and lie in no window; false if there are none.
+    async fn roll(
+        &self,
+        windows: &mut Vec<Rolled>,
+        end: Timestamp,
+        broken: &mut Broken,
+        done: &mut Maintained,
+    ) -> Result<bool, ArchiveError> {
+        done.damage.clear();
+        let mut made = Vec::new();
+        for (before, slots) in plan::uncovered(windows, self.newest) {
+            let earlier = before.map_or(&windows[..0], |n| &windows[..=n]);
+            let start = broken::start(self.archive, earlier, broken).await?;
+            let behind = windows.iter().find(|rolled| rolled.window.slots[0] == slots.end);
+            let job = roll::Job { slots: slots.clone(), behind: behind.map(|rolled| rolled.window.prev), newest: end };
+            let run = roll::run(self.archive, self.rules, self.door, job, start).await?;
+            done.damage.extend(run.damage);
+            if !run.windows.is_empty() {
+                // What is behind it was made without it.
+                let later = windows.iter_mut().filter(|rolled| rolled.window.slots[0] >= slots.end);
+                later.for_each(|rolled| rolled.stale = true);
+            }
+            made.extend(run.windows);
+            if run.more {
+                break;
+            }
+        }
+        for rolled in &made {
+            done.segments += rolled.window.slots[1] + 1 - rolled.window.slots[0];
+            count(done, rolled);
+        }
+        let any = !made.is_empty();
         windows.extend(made);
         windows.sort_by_key(|rolled| rolled.window.slots);
-        return Ok(Some(windows));
+        Ok(any)
     }
-    let mut merged = 0;
-    let mut fresh: Vec<[u64; 2]> = Vec::new();
-    while let Some(plan::Merge { windows: range, level }) = plan::merge(&windows, end, HIGHEST) {
-        // What was just made is named by a manifest before something else replaces it: else its bundles would be strays.
-        if windows[range.clone()].iter().any(|rolled| fresh.contains(&rolled.window.slots)) {
-            break;
+
+    /// Makes windows anew from their segments that lie in the slots of window `n`; none if these are damaged as well.
+    async fn remake(
+        &self,
+        windows: &[Rolled],
+        n: usize,
+        end: Timestamp,
+        broken: &mut Broken,
+    ) -> Result<Option<Vec<Rolled>>, ArchiveError> {
+        let old = &windows[n];
+        let [first, last] = old.window.slots;
+        if let Some(damage) = broken::unreadable(self.archive, old).await? {
+            broken.give_up(old, damage);
+            return Ok(None);
         }
-        let longer = merge::merge(archive, rules, door, &windows[range.clone()], level).await?;
-        count(done, &longer);
-        fresh.push(longer.window.slots);
-        windows.splice(range, [longer]);
-        merged += 1;
-        if merged == rules.windows_at_once {
-            break;
+        let start = broken::start(self.archive, &windows[..n], broken).await?;
+        let behind = windows.get(n + 1).filter(|next| next.window.slots[0] == last + 1);
+        let behind = behind.map(|next| next.window.prev);
+        let rules = Rules { windows_at_once: usize::MAX, ..self.rules.clone() };
+        let job = roll::Job { slots: first..last + 1, behind, newest: end };
+        let run = roll::run(self.archive, &rules, self.door, job, start).await?;
+        let all = run.windows.iter().map(|rolled| rolled.window.slots[1] + 1 - rolled.window.slots[0]).sum::<u64>();
+        if all != last + 1 - first {
+            let fault = Fault::new(Code::Chain, "its segments do not make the same window again");
+            broken.give_up(old, window::damaged(&old.parts[0], fault));
+            return Ok(None);
         }
+        broken.remade(old);
+        Ok(Some(run.windows))
     }
-    Ok((merged > 0).then_some(windows))
+
+    /// Makes windows to longer ones.
+    async fn merge(
+        &self,
+        windows: &mut Vec<Rolled>,
+        end: Timestamp,
+        broken: &mut Broken,
+        done: &mut Maintained,
+    ) -> Result<Merged, ArchiveError> {
+        let mut merged = 0;
+        let mut fresh: Vec<[u64; 2]> = Vec::new();
+        while let Some(plan::Merge { windows: range, level }) =
+            plan::merge(windows, end, HIGHEST, self.rules.most_records, &|rolled| broken.bars(rolled))
+        {
+            // What was just made is named by a manifest before something else replaces it: else its bundles would be strays.
+            if windows[range.clone()].iter().any(|rolled| fresh.contains(&rolled.window.slots)) {
+                break;
+            }
+            let longer = match merge::merge(self.archive, self.rules, self.door, &windows[range.clone()], level).await {
+                Ok(longer) => longer,
+                Err(ArchiveError::Damaged(damage)) => {
+                    let names = |rolled: &&Rolled| broken::names(rolled, &damage);
+                    let Some(old) = windows[range].iter().find(names) else { return Err(damage.into()) };
+                    broken.add(old, *damage);
+                    if merged > 0 {
+                        break;
+                    }
+                    return Ok(Merged::Broken);
+                }
+                Err(error) => return Err(error),
+            };
+            count(done, &longer);
+            fresh.push(longer.window.slots);
+            windows.splice(range, [longer]);
+            merged += 1;
+            if merged == self.rules.windows_at_once {
+                break;
+            }
+        }
+        Ok(if merged > 0 { Merged::Some } else { Merged::None })
+    }
+}
+
+/// What came of merging.
+enum Merged {
+    Some,
+    None,
+    /// A bundle that was needed is damaged.
+    Broken,
 }
 
 fn count(done: &mut Maintained, rolled: &Rolled) {
@@ -223,12 +347,14 @@ async fn commit(
         written,
         unknown: found.map(|found| found.manifest.unknown.clone()).unwrap_or_default(),
     };
-    let bytes = manifest.to_bytes().map_err(ArchiveError::Bug)?;
-    let digest = Digest::of(&bytes);
-    let ours = Found { manifest, digest };
-    if let Some(found) = found {
-        ours.manifest.follows(found).map_err(|fault| ArchiveError::Bug(fault.detail))?;
-    }
+    let before = found.cloned();
+    let encoded = archive.cpu.run(move || {
+        let bytes = manifest.to_bytes()?;
+        let ours = Found { manifest, digest: Digest::of(&bytes) };
+        before.map_or(Ok(()), |before| ours.manifest.follows(&before)).map_err(|fault| fault.detail)?;
+        Ok((ours, bytes))
+    });
+    let (ours, bytes) = encoded.await?.map_err(ArchiveError::Bug)?;
     match archive.store.settle(&paths::manifest(n), &bytes).await? {
         None => Ok(Some(ours)),
         Some(_) => Ok(None),

@@ -18,6 +18,8 @@ use crate::format::{
     limits,
 };
 
+#[cfg(test)]
+pub(crate) use find::listed;
 pub(crate) use find::newest;
 
 /// The longest windows: a day.
@@ -54,6 +56,8 @@ pub(crate) struct Rolled {
     pub(crate) root: Digest,
     /// In the order of their lines.
     pub(crate) parts: Vec<PartRef>,
+    /// True if a slot before it was rolled up only later: what it says of the resources lacks what that one said.
+    pub(crate) stale: bool,
     pub(crate) unknown: Unknown,
 }
 
@@ -74,19 +78,14 @@ pub(crate) struct Found {
 }
 
 impl Rolled {
-    /// Tells whether it has the same records as another one of the same slots.
-    fn holds_the_same(&self, other: &Self) -> bool {
-        let said = |rolled: &Self| {
-            let Window { seqs, times, prev, head, .. } = &rolled.window;
-            (*seqs, *times, *prev, *head, rolled.root)
-        };
-        said(self) == said(other)
-    }
-
-    /// Tells whether a slot lies in it.
-    pub(crate) fn holds(&self, slot: u64) -> bool {
-        let [first, last] = self.window.slots;
-        (first..=last).contains(&slot)
+    /// Tells whether it says the same as another one, where both begin or end with the same slot.
+    fn agrees(&self, other: &Self) -> bool {
+        let (one, two) = (&self.window, &other.window);
+        let begin = |window: &Window| (window.prev, window.seqs.first, window.times[0]);
+        let end = |window: &Window| (window.head, window.seqs.last, window.times[1]);
+        (one.slots[0] != two.slots[0] || begin(one) == begin(two))
+            && (one.slots[1] != two.slots[1] || end(one) == end(two))
+            && (one.slots != two.slots || self.root == other.root)
     }
 }
 
@@ -138,12 +137,27 @@ impl Manifest {
         demand(self.n == before.manifest.n + 1, Code::Missing, "a manifest is missing before it")?;
         demand(self.prev == before.digest, Code::Chain, "it does not follow the manifest before it")?;
         demand(self.written >= before.manifest.written, Code::Time, "it is older than the manifest before it")?;
-        let kept = before.manifest.windows.iter().all(|old| {
-            let [first, last] = old.window.slots;
-            let within = self.windows.iter().find(|new| new.holds(first) && new.holds(last));
-            within.is_some_and(|new| new.window.slots != old.window.slots || new.holds_the_same(old))
-        });
-        demand(kept, Code::Manifest, "a window that was there before is missing, or is another one")
+        let kept = before.manifest.windows.iter().all(|old| self.keeps(old));
+        demand(kept, Code::Manifest, "what was rolled up before is missing, or is something else")
+    }
+
+    /// Tells whether all slots of an older window lie in windows, and whether these agree with it: one that holds all of it, or
+    /// several that lie in it and follow each other.
+    fn keeps(&self, old: &Rolled) -> bool {
+        let [first, last] = old.window.slots;
+        let at = self.windows.partition_point(|new| new.window.slots[1] < first);
+        let mut next = first;
+        for new in self.windows[at..].iter().take_while(|new| new.window.slots[0] <= last) {
+            let [begin, end] = new.window.slots;
+            let nested = begin <= first && last <= end || first <= begin && end <= last;
+            let joined = begin <= first || new.window.prev != NOTHING;
+            let stays = !old.stale || new.stale || new.parts != old.parts;
+            if begin > next || !(nested && joined && stays && new.agrees(old)) {
+                return false;
+            }
+            next = end + 1;
+        }
+        next > last
     }
 }
 

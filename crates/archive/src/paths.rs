@@ -4,6 +4,8 @@
 
 use vmrewind_model::Digest;
 
+use crate::format::limits;
+
 /// Name of the identity.
 pub(crate) const IDENTITY: &str = "archive.json";
 
@@ -39,7 +41,7 @@ pub(crate) fn manifest(n: u64) -> String {
 /// Returns the number that the name of a manifest holds; none if it is not the name of a manifest.
 pub(crate) fn parse_manifest(name: &str) -> Option<u64> {
     let digits = name.strip_prefix(MANIFESTS)?.strip_prefix('/')?;
-    let n = u64::from_str_radix(digits, 16).ok()?;
+    let n = u64::from_str_radix(digits, 16).ok().filter(|n| (1..=limits::NUMBER).contains(n))?;
     (manifest(n) == name).then_some(n)
 }
 
@@ -75,7 +77,9 @@ mod tests {
         #[test]
         fn parsing_undoes_formatting(slot: u64) {
             prop_assert_eq!(parse_segment(&segment(slot)), Some(slot));
-            prop_assert_eq!(parse_manifest(&manifest(slot)), Some(slot));
+            let n = slot >> 1;
+            prop_assert_eq!(parse_manifest(&manifest(n)), Some(n).filter(|n| *n > 0));
+            prop_assert_eq!(parse_manifest(&manifest(slot | 1 << 63)), None);
             let digest = Digest::of(&slot.to_le_bytes());
             prop_assert_eq!(parse_bundle(&bundle(&digest)), Some(digest));
         }

@@ -2,7 +2,10 @@
 //!
 //! Does not: fold them into anything.
 
-use std::ops::RangeInclusive;
+use std::{
+    ops::{Range, RangeInclusive},
+    sync::PoisonError,
+};
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _, stream};
@@ -147,20 +150,36 @@ pub(crate) async fn surround(archive: &Archive, damage: Damage) -> Result<Damage
     if let Some(own) = summary(archive, slot).await? {
         return Ok(damage.with_summary(&own));
     }
-    let (mut earlier, mut later) = (None, None);
+    let known = archive.hole.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    if let Some(hole) = known.filter(|hole| hole.slots.contains(&slot)) {
+        return Ok(damage.between(hole.earlier.as_ref(), hole.later.as_ref()));
+    }
+    let (mut earlier, mut later, mut slots) = (None, None, slot..slot + 1);
     for before in (1..slot).rev() {
         earlier = summary(archive, before).await?;
         if earlier.is_some() {
             break;
         }
+        slots.start = before;
     }
     for after in slot + 1..=archive.extent().await? {
         later = summary(archive, after).await?;
         if later.is_some() {
             break;
         }
+        slots.end = after + 1;
     }
-    Ok(damage.between(earlier.as_ref(), later.as_ref()))
+    let damage = damage.between(earlier.as_ref(), later.as_ref());
+    *archive.hole.lock().unwrap_or_else(PoisonError::into_inner) = Some(Hole { slots, earlier, later });
+    Ok(damage)
+}
+
+/// Slots that cannot be read, and what stands before and behind them.
+#[derive(Clone, Debug)]
+pub(crate) struct Hole {
+    slots: Range<u64>,
+    earlier: Option<SegmentSummary>,
+    later: Option<SegmentSummary>,
 }
 
 /// Reads what the end of a segment says; none if it is damaged.

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use futures::{StreamExt as _, TryStreamExt as _};
-use vmrewind_model::{Epoch, Gap, ResourceId, ResumeEntry, Seq, Timestamp};
+use vmrewind_model::{Epoch, Gap, GapCause, ResourceId, ResumeEntry, Seq, Timestamp};
 
 use crate::{
     Archive, ArchiveError, Damage, GapSpan, Head, Part, Proof, ResumeMap, Segment, SegmentSummary, damage,
@@ -146,9 +146,13 @@ impl Gaps {
         self.0.insert(opened, GapSpan { gap, opened, closed });
     }
 
-    /// Tells whether one covers an instant, as far as is known yet.
-    pub(crate) fn cover(&self, t: Timestamp) -> bool {
-        self.0.values().any(|span| span.covers(t))
+    /// The slots that gaps of cause `damage` name that opened up to `seq`.
+    pub(crate) fn damaged_slots(&self, seq: Seq) -> Vec<(u64, u64)> {
+        let of_damage = self
+            .0
+            .values()
+            .filter(|span| span.opened <= seq && span.gap.cause == GapCause::Damage && span.gap.object.is_none());
+        of_damage.flat_map(|span| damage::slots_of(&span.gap.detail)).collect()
     }
 
     pub(crate) fn spans(&self) -> Vec<GapSpan> {
@@ -225,8 +229,9 @@ impl Builder {
 
 /// Reads the ends of all segments, and the segments that have gap records.
 pub(crate) async fn from_ends(archive: &Archive) -> Result<Timeline, ArchiveError> {
-    let head = archive.head_behind_damage().await?;
     let mut builder = Builder::default();
+    builder.damage.extend(archive.windows().await?.1);
+    let head = archive.head_behind_damage().await?;
     let mut ends = std::pin::pin!(read::ends(archive, 1..=head.segment));
     let mut slot = 0;
     while let Some(end) = ends.next().await {
@@ -251,6 +256,7 @@ pub(crate) async fn from_ends(archive: &Archive) -> Result<Timeline, ArchiveErro
 /// Reads and verifies all segments, and lists those that are damaged.
 pub(crate) async fn from_segments(archive: &Archive) -> Result<Timeline, ArchiveError> {
     let mut builder = Builder::default();
+    builder.damage.extend(archive.windows().await?.1);
     let newest = archive.extent().await?;
     let mut head = Head::EMPTY;
     let mut parts = std::pin::pin!(read::parts(archive.clone(), 1..=newest));

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use crate::{
     Archive, ArchiveError, Code, Damage,
     format::{
-        bundle::{self, Bundle, Peek},
+        bundle::{self, Bundle, Peek, SortKey},
         fault::{Checked, Fault, demand},
         frame::Unpacker,
         line::Line,
@@ -34,7 +34,7 @@ pub(crate) enum Piece<'a> {
 pub(crate) fn layout(windows: &[Rolled], newest: u64) -> Vec<Piece<'_>> {
     let mut pieces = Vec::new();
     let mut next = 1;
-    for rolled in windows.iter().filter(|rolled| rolled.window.slots[1] <= newest) {
+    for rolled in windows {
         let [first, last] = rolled.window.slots;
         if next < first {
             pieces.push(Piece::Slots(next..=first - 1));
@@ -48,10 +48,17 @@ pub(crate) fn layout(windows: &[Rolled], newest: u64) -> Vec<Piece<'_>> {
     pieces
 }
 
-/// Says that the end of the log was cut off: a window never holds the newest segment.
-pub(crate) fn cut_off(slot: u64) -> Damage {
-    let fault = Fault::new(Code::Missing, "it is not there, although what was before it was rolled up");
-    fault.in_object(paths::segment(slot), Some(slot))
+/// Returns the last slot that windows tell of, if it lies behind `newest`; else 0. No window holds the newest segment, so that they
+/// tell of the one behind them, too. A manifest alone is not believed in this: a bundle has to say the same.
+pub(crate) async fn successor(archive: &Archive, windows: &[Rolled], newest: u64) -> Result<u64, ArchiveError> {
+    for rolled in windows.iter().rev().take_while(|rolled| rolled.window.slots[1] >= newest) {
+        match open(archive, rolled, 0).await {
+            Ok(_) => return Ok(rolled.window.slots[1] + 1),
+            Err(ArchiveError::Damaged(damage)) => tracing::warn!(%damage, "where the log ends is not known from it"),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(0)
 }
 
 /// Says whose bytes are damaged.
@@ -86,7 +93,9 @@ pub(crate) async fn open(archive: &Archive, rolled: &Rolled, n: usize) -> Result
                 return Err(if cut { wrong(Fault::new(Code::Count, detail)) } else { error });
             }
         };
-        match bundle::peek(&tail, part.size, archive.identity.archive).map_err(wrong)? {
+        let (own, size, id) = (tail.clone(), part.size, archive.identity.archive);
+        let peeked = archive.cpu.run(move || bundle::peek(&own, size, id)).await?;
+        match peeked.map_err(wrong)? {
             Peek::Done(mut bundle) => {
                 bundle.part = Some(number(n));
                 belongs(&bundle, rolled, n).map_err(wrong)?;
@@ -153,10 +162,31 @@ impl Opened {
 
     /// Decodes a frame.
     pub(crate) async fn lines(&self, archive: &Archive, n: usize, stored: Bytes) -> Result<Vec<Line>, ArchiveError> {
+        self.decoded(archive, n, stored, |lines| lines).await
+    }
+
+    /// Decodes a frame, each line with what it is sorted by.
+    pub(crate) async fn keyed(
+        &self,
+        archive: &Archive,
+        n: usize,
+        stored: Bytes,
+    ) -> Result<Vec<(SortKey, Line)>, ArchiveError> {
+        let keyed = |lines: Vec<Line>| lines.into_iter().map(|line| (SortKey::of(&line), line)).collect();
+        self.decoded(archive, n, stored, keyed).await
+    }
+
+    async fn decoded<T: Send + 'static>(
+        &self,
+        archive: &Archive,
+        n: usize,
+        stored: Bytes,
+        then: impl FnOnce(Vec<Line>) -> T + Send + 'static,
+    ) -> Result<T, ArchiveError> {
         let bundle = std::sync::Arc::clone(&self.bundle);
         let read = archive.cpu.run(move || {
             let lines = bundle.frame(n, &stored, &mut Unpacker::new()?);
-            lines.map_err(|fault| fault.at(bundle.place(n).start))
+            lines.map(then).map_err(|fault| fault.at(bundle.place(n).start))
         });
         Ok(read.await?.map_err(|fault| damaged(&self.part, fault))?)
     }

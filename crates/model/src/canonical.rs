@@ -53,6 +53,14 @@ pub fn canonicalize(input: &[u8]) -> Result<Vec<u8>, CanonicalError> {
     canonicalize_with(input, &[])
 }
 
+/// As [`canonicalize`], for what is no record and may be larger: the caller has looked at its size.
+///
+/// # Errors
+/// [`CanonicalError`] if the bytes are not one JSON value, or nested too deep.
+pub fn canonicalize_of_any_size(input: &[u8]) -> Result<Vec<u8>, CanonicalError> {
+    canonical_form(input, &[])
+}
+
 /// Returns the canonical form of one JSON value; if it is an object, the string members `defaults` are added
 /// where it lacks them.
 ///
@@ -62,6 +70,10 @@ pub fn canonicalize_with(input: &[u8], defaults: &[(&str, &str)]) -> Result<Vec<
     if input.len() > MAX_BYTES {
         return Err(CanonicalError::TooLarge { len: input.len() });
     }
+    canonical_form(input, defaults)
+}
+
+fn canonical_form(input: &[u8], defaults: &[(&str, &str)]) -> Result<Vec<u8>, CanonicalError> {
     let mut parser = Parser { input, at: 0, out: Vec::with_capacity(input.len() + 64), depth: 0 };
     parser.whitespace();
     if parser.peek() == Some(b'{') {

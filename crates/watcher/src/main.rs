@@ -146,7 +146,10 @@ async fn capture(settings: Settings) -> Result<(), WatcherError> {
     stop.cancel();
     signals.abort();
     if let Some(maintenance) = maintenance {
-        maintenance.abort();
+        // It was told to stop, and nothing of it is ever half done.
+        if let Ok(Err(error)) = tokio::time::timeout(Duration::from_secs(1), maintenance).await {
+            tracing::error!(%error, "maintenance ended");
+        }
     }
     if let Ok(Ok(Err(error))) = tokio::time::timeout(Duration::from_secs(1), server).await {
         tracing::warn!(%error, "the port failed");

@@ -94,20 +94,29 @@ impl Maintainer {
     /// Does what is due, waits, and does so again until `stop` is cancelled. What fails is logged, and tried again the next
     /// time. It may be stopped anywhere: nothing is half done.
     pub async fn again_and_again(&self, pause: Duration, stop: &CancellationToken) {
+        let mut told = Vec::new();
         loop {
             let done = tokio::select! {
                 done = self.once() => done,
                 () = stop.cancelled() => return,
             };
             match done {
-                Ok(done) if done.windows > 0 => tracing::info!(
-                    segments = done.segments,
-                    windows = done.windows,
-                    bytes = done.bytes,
-                    manifest = done.manifest,
-                    "history rolled up"
-                ),
-                Ok(_) => tracing::debug!("nothing to roll up"),
+                Ok(done) => {
+                    if done.windows > 0 {
+                        tracing::info!(
+                            segments = done.segments,
+                            windows = done.windows,
+                            remade = done.remade,
+                            bytes = done.bytes,
+                            manifest = done.manifest,
+                            "history rolled up"
+                        );
+                    }
+                    for damage in done.damage.iter().filter(|damage| !told.contains(*damage)) {
+                        tracing::warn!(%damage, "damage: not rolled up");
+                    }
+                    told = done.damage;
+                }
                 Err(ArchiveError::NoArchive { .. }) => tracing::debug!("there is no archive yet"),
                 Err(error) => tracing::warn!(error = %WatcherError::from(error), "the archive could not be maintained"),
             }
@@ -136,8 +145,12 @@ pub fn summary(done: &Maintained) -> String {
         0 => ".\n".to_owned(),
         n => format!(" (manifest {n}).\n"),
     };
+    if done.remade > 0 {
+        text += &format!("Made anew from the log: {}.\n", count(done.remade, "window"));
+    }
     for damage in &done.damage {
-        text += &format!("Left in the log: {damage}\n");
+        let what = if damage.segment.is_some() { "Left in the log" } else { "Cannot be made anew" };
+        text += &format!("{what}: {damage}\n");
     }
     text
 }
@@ -160,10 +173,13 @@ mod tests {
             standing: 2,
             covered: 9,
             all: 10,
+            remade: 0,
             damage: vec![],
         };
         let said = "Rolled up 7 segments, in 1 window of 99 bytes. 9 of 10 segments lie in 2 windows (manifest 3).\n";
         assert_eq!(summary(&done), said);
+        let mended = format!("{said}Made anew from the log: 2 windows.\n");
+        assert_eq!(summary(&Maintained { remade: 2, ..done.clone() }), mended);
         let idle = Maintained { segments: 0, windows: 0, ..done };
         assert_eq!(summary(&idle), "Nothing is due: 9 of 10 segments lie in 2 windows (manifest 3).\n");
     }

@@ -54,11 +54,7 @@ pub async fn copy(
     progress: &dyn Progress,
 ) -> Result<Copied, ArchiveError> {
     let archive = Archive::open(source.clone()).await?.with_cpu(cpu);
-    let beside: Beside = source.all_objects(|beside: &mut Beside, name, _| beside.add(name)).await?;
-    if let Some(name) = beside.not_copied {
-        let what = format!("it holds {name}, which this version cannot copy");
-        return Err(ArchiveError::Unsupported { place: source.place().into(), what });
-    }
+    let beside = beside(source).await?;
     let made = target::prepare(source, target, &archive.identity).await?;
     // The target first: what it has, the source had before.
     let there = head::find_behind_holes(target, 0).await?;
@@ -98,6 +94,27 @@ pub async fn copy(
         target: report::newest(&Archive::nameless(target.clone(), archive.identity.clone(), cpu)).await?,
         identity: archive.identity.clone(),
     })
+}
+
+/// Checks that `source` holds an archive that [`copy`] takes along, as far as names tell.
+///
+/// # Errors
+/// Those of [`Archive::open`], and [`ArchiveError::Unsupported`] if it holds what a copy cannot take along.
+pub async fn copyable(source: &Store) -> Result<(), ArchiveError> {
+    Archive::open(source.clone()).await?;
+    beside(source).await.map(drop)
+}
+
+/// Lists what lies beside the segments.
+async fn beside(source: &Store) -> Result<Beside, ArchiveError> {
+    let beside: Beside = source.all_objects(|beside: &mut Beside, name, _| beside.add(name)).await?;
+    match &beside.not_copied {
+        None => Ok(beside),
+        Some(name) => {
+            let what = format!("it holds {name}, which this version cannot copy");
+            Err(ArchiveError::Unsupported { place: source.place().into(), what })
+        }
+    }
 }
 
 /// What both sides hold in a slot.

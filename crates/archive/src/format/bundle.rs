@@ -100,6 +100,11 @@ fn least<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
 pub(crate) struct Leaves(Vec<(u64, i64, [u8; 32])>);
 
 impl Leaves {
+    /// None yet, with room for as many.
+    pub(crate) fn with_room(lines: u64) -> Self {
+        Self(Vec::with_capacity(usize::try_from(lines).unwrap_or_default()))
+    }
+
     /// Takes one more line.
     pub(crate) fn add(&mut self, line: &Line) {
         self.0.push((line.head.seq.0, line.head.t.micros(), line.leaf));
@@ -125,7 +130,7 @@ impl Leaves {
     }
 
     /// Returns the event root over them in the order of their seqs.
-    pub(crate) fn root(mut self) -> Digest {
+    pub(crate) fn root(&mut self) -> Digest {
         self.0.sort_unstable();
         let mut tree = Tree::default();
         self.0.iter().for_each(|(.., leaf)| tree.push(*leaf));

@@ -44,7 +44,7 @@ impl<'a> Input<'a> {
             runs: VecDeque::new(),
             frames: VecDeque::new(),
             lines: VecDeque::new(),
-            leaves: Leaves::default(),
+            leaves: Leaves::with_room(rolled.window.records()),
             last: None,
         }
     }
@@ -53,8 +53,7 @@ impl<'a> Input<'a> {
     async fn fill(&mut self) -> Result<bool, ArchiveError> {
         while self.lines.is_empty() {
             if let (Some(opened), Some((n, stored))) = (&self.opened, self.frames.pop_front()) {
-                let lines = opened.lines(self.archive, n, stored).await?;
-                self.lines = lines.into_iter().map(|line| (SortKey::of(&line), line)).collect();
+                self.lines = opened.keyed(self.archive, n, stored).await?.into();
             } else if let (Some(opened), Some(run)) = (&self.opened, self.runs.pop_front()) {
                 self.frames = opened.fetch(self.archive, run).await?.into();
             } else if self.next_part < self.rolled.parts.len() {
@@ -85,11 +84,12 @@ impl<'a> Input<'a> {
         Ok(Some(line))
     }
 
-    /// Checks that all lines came, by their root.
-    fn finish(mut self) -> Result<(), ArchiveError> {
-        let leaves = std::mem::take(&mut self.leaves);
-        if leaves.root() == self.rolled.root {
-            return Ok(());
+    /// Checks that all lines came, by their root, and returns their leaves.
+    async fn finish(mut self) -> Result<Leaves, ArchiveError> {
+        let mut leaves = std::mem::take(&mut self.leaves);
+        let (root, leaves) = self.archive.cpu.run(move || (leaves.root(), leaves)).await?;
+        if root == self.rolled.root {
+            return Ok(leaves);
         }
         Err(self.damaged(Code::Root, "the event root does not match the records"))
     }
@@ -131,6 +131,7 @@ pub(super) async fn merge(
         salt: (door.salt)(),
         software: rules.software.clone(),
     });
+    let records = draft.window.records();
     let mut inputs: Vec<Input<'_>> = windows.iter().map(|rolled| Input::new(archive, rolled)).collect();
     let mut sink = write::Sink::new(archive, draft, rules.cut)?;
     loop {
@@ -143,6 +144,9 @@ pub(super) async fn merge(
             sink.push(line).await?;
         }
     }
-    inputs.into_iter().try_for_each(Input::finish)?;
-    sink.finish().await
+    let mut leaves = Leaves::with_room(records);
+    for input in inputs {
+        leaves.join(&input.finish().await?);
+    }
+    sink.finish(leaves).await
 }

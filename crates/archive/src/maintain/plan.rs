@@ -36,8 +36,17 @@ pub(super) struct Merge {
     pub(super) level: u16,
 }
 
-/// Finds the first windows that can become a longer one, the shortest first.
-pub(super) fn merge(windows: &[Rolled], newest: Timestamp, highest: u16) -> Option<Merge> {
+/// Finds the first windows that can become a longer one, the shortest first: of at most as many records, and without those that
+/// have to stay as they are.
+pub(super) fn merge(
+    windows: &[Rolled],
+    newest: Timestamp,
+    highest: u16,
+    most: u64,
+    barred: &dyn Fn(&Rolled) -> bool,
+) -> Option<Merge> {
+    let most = most.min(limits::WINDOW_RECORDS);
+    let free = |before: &Rolled, next: &Rolled| !barred(before) && !barred(next);
     (2..=highest).find_map(|level| {
         let mut first = 0;
         while first < windows.len() {
@@ -45,7 +54,8 @@ pub(super) fn merge(windows: &[Rolled], newest: Timestamp, highest: u16) -> Opti
             let last = (first + 1..windows.len().min(first + FAN_IN))
                 .take_while(|&next| {
                     records = records.saturating_add(windows[next].window.records());
-                    goes_on(&windows[next - 1], &windows[next], level) && records <= limits::WINDOW_RECORDS
+                    let (before, next) = (&windows[next - 1], &windows[next]);
+                    free(before, next) && goes_on(before, next, level) && records <= most
                 })
                 .last();
             match last {

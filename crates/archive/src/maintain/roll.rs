@@ -9,14 +9,16 @@ use vmrewind_model::{Digest, Timestamp};
 
 use super::{
     Door, Rules,
+    broken::Start,
     plan::{interval, is_due},
     write,
 };
 use crate::{
-    Archive, ArchiveError, Damage, Part, Segment, SegmentSummary,
+    Archive, ArchiveError, Code, Damage, Part, Segment, SegmentSummary,
     format::{
         SeqRange,
-        bundle::{Bundle, Draft, Earliest, Known, SortKey, Window},
+        bundle::{Draft, Earliest, Known, Leaves, SortKey, Window},
+        fault::Fault,
         line::Line,
         link::Before,
     },
@@ -45,22 +47,34 @@ pub(super) struct Run {
     pub(super) more: bool,
 }
 
-/// Rolls up what is due of a run of slots that begins at slot 1 or where a window ends; that is `before`.
+/// What is to be rolled up.
+pub(super) struct Job {
+    pub(super) slots: Range<u64>,
+    /// The `prev` of the window behind them, if there is one.
+    pub(super) behind: Option<Digest>,
+    /// The newest instant of the log.
+    pub(super) newest: Timestamp,
+}
+
+/// Rolls up what is due of a run of slots; what was not rolled up before them is read for what it says of the resources.
 pub(super) async fn run(
     archive: &Archive,
     rules: &Rules,
     door: &Door<'_>,
-    slots: Range<u64>,
-    before: Option<&Bundle>,
-    newest: Timestamp,
+    job: Job,
+    start: Start,
 ) -> Result<Run, ArchiveError> {
+    let Job { slots, behind, newest } = job;
     let level = rules.lowest;
     let mut done = Run::default();
+    let before = start.bundle.as_deref();
     let mut proofs = before.map_or_else(Proofs::default, |before| Proofs::of_known(&before.known));
     let before = before.map_or_else(Before::first, |before| Before { head: before.head(), digest_known: true });
     let mut group: Option<Group> = None;
-    let mut parts = std::pin::pin!(read::parts_behind(archive.clone(), slots.start..=slots.end - 1, Some(before)));
+    let mut parts = std::pin::pin!(read::parts_behind(archive.clone(), start.slot..=slots.end - 1, Some(before)));
+    let mut slot = start.slot - 1;
     while let Some(part) = parts.try_next().await? {
+        slot += 1;
         let segment = match part {
             Part::Whole(segment) => segment,
             Part::Damaged(damage, left) => {
@@ -68,11 +82,17 @@ pub(super) async fn run(
                 if let Some(left) = left {
                     proofs.add(&left.summary, &left.resume);
                 }
-                done.damage.push(*damage);
+                if slots.contains(&slot) {
+                    done.damage.push(*damage);
+                }
                 continue;
             }
         };
         let summary = segment.summary.clone();
+        if slot < slots.start {
+            proofs.add(&summary, &segment.resume);
+            continue;
+        }
         if !is_due(level, summary.t_last, newest) {
             break;
         }
@@ -92,7 +112,17 @@ pub(super) async fn run(
         proofs.add(&summary, &segment.resume);
         group.get_or_insert_with(|| Group::new(&segment)).add(segment, &proofs);
     }
-    end(archive, rules, door, group, &mut done).await?;
+    // What stands behind must follow.
+    let follows = |group: &Group, behind: Digest| {
+        group.last.segment + 1 < slots.end || behind == Digest([0; 32]) || behind == group.head
+    };
+    match (group, behind) {
+        (Some(group), Some(behind)) if !follows(&group, behind) => {
+            let detail = "it is not the segment that the one behind it follows";
+            done.damage.push(read::damaged(group.last.segment, Fault::new(Code::Chain, detail)));
+        }
+        (group, _) => end(archive, rules, door, group, &mut done).await?,
+    }
     Ok(done)
 }
 
@@ -144,10 +174,12 @@ async fn end(
         lines.sort_by_cached_key(|line| (SortKey::of(line), line.head.seq));
         lines
     });
+    let mut leaves = Leaves::with_room(draft.window.records());
     let mut sink = write::Sink::new(archive, draft, rules.cut)?;
     for line in sorted.await? {
+        leaves.add(&line);
         sink.push(line).await?;
     }
-    done.windows.push(sink.finish().await?);
+    done.windows.push(sink.finish(leaves).await?);
     Ok(())
 }

@@ -10,6 +10,7 @@ use crate::{
     Archive, ArchiveError,
     format::{
         bundle::{Cut, Draft, Encoded, Leaves, Writer},
+        fault::Fault,
         line::Line,
     },
     manifest::{PartRef, Rolled, Unknown},
@@ -26,7 +27,6 @@ pub(super) struct Sink<'a> {
     writer: Option<Writer>,
     batch: Vec<Line>,
     bytes: usize,
-    leaves: Leaves,
     parts: Vec<PartRef>,
     /// Event root of the last part.
     root: Digest,
@@ -39,33 +39,35 @@ fn wrong(reason: &str) -> ArchiveError {
 impl<'a> Sink<'a> {
     pub(super) fn new(archive: &'a Archive, draft: Arc<Draft>, cut: Cut) -> Result<Self, ArchiveError> {
         let writer = Some(Writer::new(Arc::clone(&draft), cut).map_err(|reason| wrong(&reason))?);
-        let (batch, leaves, parts) = (Vec::new(), Leaves::default(), Vec::new());
-        Ok(Self { archive, draft, writer, batch, bytes: 0, leaves, parts, root: Digest([0; 32]) })
+        let (batch, parts) = (Vec::new(), Vec::new());
+        Ok(Self { archive, draft, writer, batch, bytes: 0, parts, root: Digest([0; 32]) })
     }
 
     /// Takes the next line in order.
     pub(super) async fn push(&mut self, line: Line) -> Result<(), ArchiveError> {
-        self.leaves.add(&line);
         self.bytes += line.text.len();
         self.batch.push(line);
         if self.bytes >= BATCH { self.flush().await } else { Ok(()) }
     }
 
-    /// Returns the window once all of it is durable.
-    pub(super) async fn finish(mut self) -> Result<Rolled, ArchiveError> {
+    /// Returns the window once all of it is durable; `leaves` are those of all lines.
+    pub(super) async fn finish(mut self, mut leaves: Leaves) -> Result<Rolled, ArchiveError> {
         self.flush().await?;
         let Some(writer) = self.writer.take() else { return Err(wrong("its writer failed")) };
         let last = self.archive.cpu.run(move || writer.finish()).await?.map_err(|reason| wrong(&reason))?;
         self.store(last).await?;
-        let mut leaves = self.leaves;
         let window = self.draft.window.clone();
         let records: u64 = self.parts.iter().map(|part| part.records).sum();
-        leaves.check().map_err(|fault| wrong(&fault.detail))?;
         if records != window.records() {
             return Err(wrong("records are missing"));
         }
-        let root = if self.parts.len() == 1 { self.root } else { leaves.root() };
-        Ok(Rolled { window, root, parts: self.parts, unknown: Unknown::new() })
+        let alone = (self.parts.len() == 1).then_some(self.root);
+        let root = self.archive.cpu.run(move || {
+            leaves.check()?;
+            Ok(alone.unwrap_or_else(|| leaves.root()))
+        });
+        let root = root.await?.map_err(|fault: Fault| wrong(&fault.detail))?;
+        Ok(Rolled { window, root, parts: self.parts, stale: false, unknown: Unknown::new() })
     }
 
     async fn flush(&mut self) -> Result<(), ArchiveError> {
@@ -91,7 +93,7 @@ impl<'a> Sink<'a> {
         let name = paths::bundle(&part.digest);
         if self.archive.store.settle(&name, &part.bytes).await?.is_some() {
             let detail = "something else stands under the name of its hash";
-            let fault = crate::format::fault::Fault::new(crate::Code::Name, detail);
+            let fault = Fault::new(crate::Code::Name, detail);
             return Err(fault.in_object(name, None).into());
         }
         self.root = part.root;

@@ -22,7 +22,7 @@ fn rolled(level: u16, slots: [u64; 2], seqs: [u64; 2], ends: [Digest; 2]) -> Rol
     let seq_range = SeqRange::new(Seq(seqs[0]), Seq(seqs[1]));
     let window = Window { level, slots, seqs: seq_range, times: seqs.map(at), prev, head, earliest };
     let parts = vec![part("one", 1), part("two", window.records() - 1)];
-    Rolled { window, root: Digest::of(b"root"), parts, unknown: Unknown::new() }
+    Rolled { window, root: Digest::of(b"root"), parts, stale: false, unknown: Unknown::new() }
 }
 
 fn good() -> Manifest {

@@ -43,8 +43,21 @@ struct WindowMembers {
     parts: Vec<PartMembers>,
     prev: String,
     root: String,
+    #[serde(default, skip_serializing_if = "is_false", deserialize_with = "read_true")]
+    stale: bool,
     #[serde(flatten)]
     unknown: Unknown,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands in a reference")]
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+/// Reads a member that is true if it is there.
+fn read_true<'de, D: serde::Deserializer<'de>>(member: D) -> Result<bool, D::Error> {
+    let flag = bool::deserialize(member)?;
+    flag.then_some(true).ok_or_else(|| serde::de::Error::custom("it is true or not there"))
 }
 
 #[derive(Serialize, Deserialize)]
@@ -79,7 +92,7 @@ impl Manifest {
             unknown: self.unknown.clone(),
         };
         let json = serde_json::to_vec(&members).map_err(|error| error.to_string())?;
-        let mut bytes = canonical::canonicalize(&json).map_err(|error| error.to_string())?;
+        let mut bytes = canonical::canonicalize_of_any_size(&json).map_err(|error| error.to_string())?;
         bytes.push(b'\n');
         let bytes = Bytes::from(bytes);
         match Self::parse(&bytes, self.archive, self.n) {
@@ -94,7 +107,7 @@ impl Manifest {
         let broken = |detail: String| Fault::new(Code::Manifest, detail);
         let at = |error: serde_json::Error| broken(format!("it is not as it should be, column {}", error.column()));
         let json = bytes.strip_suffix(b"\n").unwrap_or_default();
-        let plain = canonical::canonicalize(json).is_ok_and(|canonical| canonical == json);
+        let plain = canonical::canonicalize_of_any_size(json).is_ok_and(|canonical| canonical == json);
         demand(plain, Code::Manifest, "it is not one canonical JSON object and a line feed")?;
         let Versioned { format } = serde_json::from_slice(json).map_err(at)?;
         let version = format!("the format version is {format}, this program reads {HISTORY_VERSION}");
@@ -146,6 +159,7 @@ impl WindowMembers {
             parts: rolled.parts.iter().map(part).collect(),
             prev: window.prev.hex(),
             root: rolled.root.hex(),
+            stale: rolled.stale,
             unknown: rolled.unknown.clone(),
         }
     }
@@ -170,6 +184,7 @@ impl WindowMembers {
             },
             root: hash(&self.root)?,
             parts: self.parts.into_iter().map(part).collect::<Checked<_>>()?,
+            stale: self.stale,
             unknown: self.unknown,
         })
     }

@@ -5,14 +5,14 @@
 use std::{ops::RangeInclusive, time::Duration};
 
 use futures::{StreamExt as _, TryStreamExt as _};
-use vmrewind_model::{RecordKey, Seq, Timestamp};
+use vmrewind_model::{Digest, RecordKey, Seq, Timestamp};
 
 use super::{At, Late, Progress, State, fold::Fold};
 use crate::{
     Archive, ArchiveError, Damage, Part, ResumeMap, Segment, SegmentSummary, damage,
     format::{Lines, Place, line::Line, link::Before},
     manifest::Rolled,
-    paths, read,
+    read,
     timeline::{Gaps, Proofs},
     window::{self, Piece},
 };
@@ -24,64 +24,158 @@ pub(crate) async fn at(
     filter: &(dyn Fn(&RecordKey) -> bool + Sync),
     progress: &dyn Progress,
 ) -> Result<State, ArchiveError> {
-    let mut windows = archive.windows().await?;
+    let (mut windows, unreadable) = archive.windows().await?;
+    if let Some(damage) = unreadable.clone().filter(|_| !archive.passing) {
+        return Err(damage.into());
+    }
     loop {
-        let damage = match with_windows(archive, at, filter, progress, &windows).await {
-            Err(ArchiveError::Damaged(damage)) => damage,
-            done => return done,
-        };
-        let names = |rolled: &Rolled| rolled.parts.iter().any(|part| paths::bundle(&part.digest) == damage.object);
-        let Some(n) = windows.iter().position(names) else { return Err(damage.into()) };
-        // Its segments are still there.
-        tracing::warn!(%damage, "a history bundle cannot be read; its segments are read instead");
-        windows.remove(n);
+        match with_windows(archive, at, filter, progress, &windows).await? {
+            Read::State(mut state) => {
+                state.damage.extend(unreadable);
+                return Ok(*state);
+            }
+            Read::Doubted(slots) => {
+                windows.retain(|rolled| !slots.iter().any(|(first, last)| overlaps(rolled, *first, *last)));
+            }
+        }
     }
 }
 
-/// As [`at`], with these windows in place of their segments.
+/// What came of a read.
+enum Read {
+    State(Box<State>),
+    /// These slots are to be read from the log. Before the moment asked for a writer passed over damage in them: it compared with
+    /// what the log still held, and what it then recorded says nothing of what only the windows hold. Or the window is damaged,
+    /// and so are its segments.
+    Doubted(Vec<(u64, u64)>),
+}
+
+fn overlaps(rolled: &Rolled, first: u64, last: u64) -> bool {
+    let [from, to] = rolled.window.slots;
+    first <= to && from <= last
+}
+
+/// As [`at`], with these windows in place of their segments; the segments of a window that is damaged are read all the same.
 async fn with_windows(
     archive: &Archive,
     at: At,
     filter: &(dyn Fn(&RecordKey) -> bool + Sync),
     progress: &dyn Progress,
     windows: &[Rolled],
-) -> Result<State, ArchiveError> {
+) -> Result<Read, ArchiveError> {
     let newest = archive.extent().await?;
-    let last = windows.last().map_or(0, |last| last.window.slots[1]);
-    if last >= newest && last > 0 && !archive.passing {
-        return Err(window::cut_off(last + 1).into());
-    }
     let mut replay = Replay::new(newest_end(archive, newest).await?);
-    let mut before = None;
-    if let Some(last) = windows.iter().rfind(|rolled| rolled.window.slots[1] <= newest) {
-        let bundle = window::open(archive, last, 0).await?.bundle;
-        replay.proofs = Proofs::of_known(&bundle.known);
-        replay.rolled = last.window.slots[1];
-        before = Some(Before { head: bundle.head(), digest_known: true });
-    }
+    replay.proven(archive, windows).await?;
     let passes = |line: &Line| line.head.key.as_ref().is_some_and(filter);
-    for piece in window::layout(windows, newest) {
-        match piece {
-            Piece::Window(rolled) => {
-                if !replay.window(archive, rolled, at, &passes).await? {
-                    break;
-                }
-                progress.segments(rolled.window.slots[1], newest);
+    // Slots to be read from the log before what comes next, and the last slot that was read from a window.
+    let mut log: Option<RangeInclusive<u64>> = None;
+    let mut used: Vec<&Rolled> = Vec::new();
+    let mut rolled_up_to = 0;
+    let mut pieces = window::layout(windows, newest).into_iter();
+    loop {
+        let piece = pieces.next();
+        let rolled = match piece {
+            Some(Piece::Slots(slots)) => {
+                log = Some(log.map_or(*slots.start(), |log| *log.start())..=*slots.end());
+                continue;
             }
-            Piece::Slots(slots) => {
-                let behind = (*slots.start() == replay.rolled + 1).then(|| before.take()).flatten();
-                let behind = if *slots.start() == 1 { Some(Before::first()) } else { behind };
-                let progress = |slot| progress.segments(slot, newest);
-                if !replay.slots(archive, slots, behind, (at, &passes), &progress).await? {
-                    break;
-                }
+            Some(Piece::Window(rolled)) => Some(rolled),
+            None => None,
+        };
+        if let Some(slots) = log.take() {
+            let before = before(archive, windows, *slots.start()).await?;
+            let progress = |slot| progress.segments(slot, newest);
+            if !replay.slots(archive, slots, before, (at, &passes), &progress).await? {
+                break;
             }
         }
+        let Some(rolled) = rolled else { break };
+        let [first, last] = rolled.window.slots;
+        // What a manifest alone says of slots that nothing else tells of is not believed.
+        let its_segments = first..=last.min(newest);
+        if its_segments.is_empty() {
+            break;
+        }
+        if rolled_up_to + 1 != first && !joins(archive, rolled).await? {
+            tracing::warn!(first, last, "a window does not follow the log before it; its segments are read instead");
+            log = Some(its_segments);
+            continue;
+        }
+        used.push(rolled);
+        replay.prove_segments(archive, its_segments.clone()).await?;
+        match replay.window(archive, rolled, at, &passes).await {
+            Ok(true) => rolled_up_to = last,
+            Ok(false) => break,
+            Err(ArchiveError::Damaged(damage)) => {
+                // Its segments are still there. What was taken of it already is the same as what they hold.
+                tracing::warn!(%damage, "a history bundle cannot be read; its segments are read instead");
+                log = Some(its_segments);
+                continue;
+            }
+            Err(error) => return Err(error),
+        }
+        replay.floor = Some((rolled.window.seqs.last, rolled.window.times[1]));
+        progress.segments(last, newest);
     }
-    let Some(cut) = replay.moment(at) else { return Err(nothing_as_old(archive, at, newest, replay).await?) };
+    let moment = replay.moment(at);
+    let mut passed = replay.gaps.damaged_slots(moment.map_or(Seq(u64::MAX), |(seq, _)| seq));
+    // Of a window and its segments that are both damaged, the segments alone count.
+    passed.extend(replay.damage.iter().filter_map(|damage| damage.segment).map(|slot| (slot, slot)));
+    if used.iter().any(|rolled| passed.iter().any(|(first, last)| overlaps(rolled, *first, *last))) {
+        return Ok(Read::Doubted(passed));
+    }
+    let Some(cut) = moment else { return Err(nothing_as_old(archive, at, newest, replay).await?) };
     let state = replay.finish(cut)?;
     let doubtful = state.doubtful().next().filter(|_| !archive.passing).cloned();
-    doubtful.map_or(Ok(state), |damage| Err(damage.into()))
+    doubtful.map_or(Ok(Read::State(Box::new(state))), |damage| Err(damage.into()))
+}
+
+/// Returns how many windows there are before the first hole that can be read: what is behind it was made without what was put back
+/// there, whether or not a manifest tells so yet.
+async fn sure(archive: &Archive, windows: &[Rolled]) -> Result<usize, ArchiveError> {
+    let mut next = 1;
+    for (n, rolled) in windows.iter().enumerate() {
+        for slot in next..rolled.window.slots[0] {
+            if read::summary(archive, slot).await?.is_some_and(|own| own.records > 0) {
+                return Ok(n);
+            }
+        }
+        next = rolled.window.slots[1] + 1;
+    }
+    Ok(windows.len())
+}
+
+/// Tells whether a window follows the segment before it, as far as that can be read; windows that stand side by side the manifest
+/// has compared.
+async fn joins(archive: &Archive, rolled: &Rolled) -> Result<bool, ArchiveError> {
+    let window = &rolled.window;
+    if window.slots[0] == 1 {
+        return Ok(true);
+    }
+    let Part::Whole(before) = read::part(archive, window.slots[0] - 1).await? else { return Ok(true) };
+    let later = before.summary.t_last <= window.times[0];
+    // A fence that begins anew names no predecessor.
+    let anew = window.prev == Digest([0; 32]) && before.summary.seqs.last < window.seqs.first;
+    let joined = window.prev == before.digest && before.summary.seqs.last.next() == window.seqs.first;
+    Ok(later && (anew || joined))
+}
+
+/// What stands before a slot: a window, or a segment; none if that is not known.
+async fn before(archive: &Archive, windows: &[Rolled], slot: u64) -> Result<Option<Before>, ArchiveError> {
+    if slot == 1 {
+        return Ok(Some(Before::first()));
+    }
+    if let Some(rolled) = windows.iter().find(|rolled| rolled.window.slots[1] + 1 == slot) {
+        match window::open(archive, rolled, 0).await {
+            Ok(opened) => return Ok(Some(Before { head: opened.bundle.head(), digest_known: true })),
+            Err(ArchiveError::Damaged(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(match read::part(archive, slot - 1).await? {
+        Part::Whole(segment) => Some(Before::of(&segment.summary, Some(segment.digest))),
+        Part::Damaged(..) => None,
+    })
 }
 
 /// Reads the seq and the instant of the end of the log, as far as they can be read.
@@ -168,6 +262,8 @@ struct Replay {
     newest: Cut,
     /// The last slot of which the proofs are known from a window.
     rolled: u64,
+    /// The last record and the last instant of the newest window that was read.
+    floor: Option<Cut>,
     /// Lines that are later than the moment asked for and may matter all the same, until it is known which moment that is.
     later: Vec<(Place, Line)>,
 }
@@ -176,7 +272,48 @@ impl Replay {
     fn new(newest: Cut) -> Self {
         let (fold, proofs, gaps) = (Fold::default(), Proofs::default(), Gaps::default());
         let (late, damage, later) = (Vec::new(), Vec::new(), Vec::new());
-        Self { fold, proofs, gaps, late, damage, last: None, newest, rolled: 0, later }
+        Self { fold, proofs, gaps, late, damage, last: None, newest, rolled: 0, floor: None, later }
+    }
+
+    /// Takes what windows say of the resources: the newest one that can be read and is not stale says it of all before it, the
+    /// segments that lie in those behind it of themselves.
+    async fn proven(&mut self, archive: &Archive, windows: &[Rolled]) -> Result<(), ArchiveError> {
+        let sure = sure(archive, windows).await?;
+        for rolled in windows[..sure].iter().rev().filter(|rolled| !rolled.stale) {
+            match window::open(archive, rolled, 0).await {
+                Ok(opened) => {
+                    self.proofs = Proofs::of_known(&opened.bundle.known);
+                    self.rolled = rolled.window.slots[1];
+                    break;
+                }
+                Err(ArchiveError::Damaged(damage)) => {
+                    tracing::warn!(%damage, "a history bundle cannot be read; its segments are read instead");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the resume maps of segments that lie in a window, if no window told what they say.
+    async fn prove_segments(&mut self, archive: &Archive, slots: RangeInclusive<u64>) -> Result<(), ArchiveError> {
+        if *slots.start() <= self.rolled {
+            return Ok(());
+        }
+        let mut slot = slots.start() - 1;
+        let mut ends = std::pin::pin!(read::ends(archive, slots));
+        while let Some(end) = ends.next().await {
+            slot += 1;
+            match end {
+                Ok((summary, resume)) => self.prove(&summary, &resume),
+                Err(ArchiveError::Damaged(_)) => match read::part(archive, slot).await? {
+                    Part::Whole(own) | Part::Damaged(_, Some(own)) => self.prove(&own.summary, &own.resume),
+                    Part::Damaged(_, None) => {}
+                },
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     /// Reads segments: those up to the moment asked for whole, of the others what may matter. False if there is nothing as old
@@ -246,20 +383,22 @@ impl Replay {
             At::Time(t) => window.times[0] > t,
             At::Seq(seq) => window.seqs.first > seq,
         };
+        // Every gap that it tells of counts: it may close one, and say of it when it began.
+        let mut only_gaps = false;
         if behind {
             let Some((seq, t)) = self.moment(at) else { return Ok(false) };
+            // That nothing in it matters must not be believed of a manifest alone: its bundle says the same.
+            window::open(archive, rolled, 0).await?;
             let before = |instant: Option<Timestamp>| instant.is_some_and(|instant| instant < t);
             let earliest = window.earliest;
-            // A gap that it closes may turn out to have begun later.
-            let closes = earliest.gap.is_some() && self.gaps.cover(t);
-            let reaches = before(earliest.lo) || before(earliest.gap) || closes;
-            if !(reaches || earliest.from.is_some_and(|from| from <= seq)) {
+            only_gaps = !(before(earliest.lo) || earliest.from.is_some_and(|from| from <= seq));
+            if only_gaps && earliest.gap.is_none() {
                 return Ok(true);
             }
         }
         for n in 0..rolled.parts.len() {
             let opened = window::open(archive, rolled, n).await?;
-            for run in opened.runs(|_, _| true) {
+            for run in opened.runs(|bundle, n| !only_gaps || bundle.is_keyless(n)) {
                 for (frame, stored) in opened.fetch(archive, run).await? {
                     let lines = opened.lines(archive, frame, stored).await?;
                     self.gaps.add(&lines);
@@ -283,7 +422,11 @@ impl Replay {
         Ok(match part {
             Part::Whole(segment) => Some(segment),
             Part::Damaged(damage, left) => {
-                self.damage.push(read::surround(archive, *damage).await?);
+                let damage = read::surround(archive, *damage).await?;
+                self.damage.push(match self.floor {
+                    Some((seq, t)) => damage.behind(seq, t),
+                    None => damage,
+                });
                 left
             }
         })
@@ -321,6 +464,8 @@ impl Replay {
     fn after(&mut self, (seq, t): Cut) -> Result<(), ArchiveError> {
         let mut later = std::mem::take(&mut self.later);
         later.sort_by_key(|(_, line)| line.head.seq);
+        // What was read of a damaged window was read again from its segments.
+        later.dedup_by_key(|(_, line)| line.head.seq);
         for (place, line) in &later {
             let lines = Lines { lines: std::slice::from_ref(line), place: *place };
             self.fold.add(lines, |line| line.head.counts_from() <= seq)?;

@@ -22,6 +22,9 @@ use super::{
 };
 use crate::{ArchiveError, paths};
 
+/// How many names a service lists in one answer.
+const PAGE: usize = 1_000;
+
 impl Store {
     /// Reads a whole object of at most `limit` bytes; none if there is none. A longer one is cut behind `limit` bytes,
     /// so that the reader finds out.
@@ -114,13 +117,18 @@ impl Store {
         self.listed("list the log", Some(paths::LOG), None, last).await
     }
 
-    /// Returns the number of the last manifest that the store lists; 0 if there is none.
-    pub(crate) async fn last_manifest(&self) -> Result<u64, ArchiveError> {
-        let last = |last: &mut u64, name: &str| {
+    /// Returns the largest number of a manifest behind number `n` that the store lists, and whether it may list larger ones: a
+    /// service is asked for one page only. 0 if there is none.
+    pub(crate) async fn last_manifest(&self, n: u64) -> Result<(u64, bool), ArchiveError> {
+        let pages = !matches!(self.kind, StoreKind::Directory(_));
+        let last = |(last, names): &mut (u64, usize), name: &str| {
             *last = paths::parse_manifest(name).map_or(*last, |n| n.max(*last));
-            false
+            *names += 1;
+            pages && *names == PAGE
         };
-        self.listed("list the manifests", Some(paths::MANIFESTS), None, last).await
+        let after = (n > 0).then(|| paths::manifest(n));
+        let (last, names) = self.listed("list the manifests", Some(paths::MANIFESTS), after.as_deref(), last).await?;
+        Ok((last.max(n), names == PAGE))
     }
 
     /// Folds the names below `prefix` that sort after `after`, in whatever order they come, until `fold` says that it is

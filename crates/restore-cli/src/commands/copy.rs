@@ -6,7 +6,7 @@ use std::io::Write as _;
 
 use clap::Args;
 use serde_json::{Value, json};
-use vmrewind_archive::{Amount, Archive, ArchiveError, ArchiveUrl, Copied, CopyOptions, Cpu, Newest, Store, copy};
+use vmrewind_archive::{Amount, ArchiveError, ArchiveUrl, Copied, CopyOptions, Cpu, Newest, Store, copy, copyable};
 
 use crate::{
     age,
@@ -49,8 +49,8 @@ pub(crate) async fn run(ctx: &mut Ctx, args: CopyArgs) -> Result<u8, CliError> {
         [from, to] => (Store::open(&url(from)?)?, url(to)?),
         _ => return Err(CliError::bug("copy takes one place or two.")),
     };
-    // Nothing is made for what turns out to be no archive.
-    Archive::open(source.clone()).await?;
+    // Nothing is made for what cannot be copied.
+    copyable(&source).await?;
     let target = Store::open_or_make(&to)?;
     if source.place() == target.place() {
         return Err(CliError::usage(format!("{} cannot be copied onto itself.", source.place()))

@@ -31,7 +31,7 @@ use crate::{args::Command, context::Ctx, error::CliError};
 pub(crate) async fn run(ctx: &mut Ctx, command: Command) -> Result<u8, CliError> {
     match command {
         Command::Info(args) => info::run(ctx, args).await,
-        Command::Log(args) => log::run(ctx, args).await,
+        Command::Log(args) => Box::pin(log::run(ctx, args)).await,
         Command::Get(args) => get::run(ctx, args).await,
         Command::Show(args) => show::run(ctx, args).await,
         Command::Dump(args) => dump::run(ctx, args).await,

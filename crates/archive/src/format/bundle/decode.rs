@@ -207,6 +207,12 @@ impl Bundle {
         entry.offset..entry.offset + u64::from(entry.length)
     }
 
+    /// Tells whether the `n`th frame holds lines without a key.
+    pub(crate) fn is_keyless(&self, n: usize) -> bool {
+        let entry = &self.index.frames[n];
+        entry.records > 0 && entry.first_key.is_empty()
+    }
+
     /// Reads the `n`th frame and compares it with what the index says.
     pub(crate) fn frame(&self, n: usize, stored: &[u8], unpacker: &mut Unpacker) -> Checked<Vec<Line>> {
         let entry = &self.index.frames[n];

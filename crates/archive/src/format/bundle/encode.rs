@@ -211,7 +211,7 @@ impl Writer {
     /// Puts a part together: `meta.json`, the frames, index, public frame, footer.
     fn end_part(&mut self) -> Result<Encoded, String> {
         self.end_frame()?;
-        let Building { frames, entries, members, records, flags, filter, leaves, .. } =
+        let Building { frames, entries, members, records, flags, filter, mut leaves, .. } =
             std::mem::take(&mut self.bundle);
         let mut footer = self.footer(flags, records, members + 1);
         footer.root = leaves.root();

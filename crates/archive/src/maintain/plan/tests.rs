@@ -22,7 +22,11 @@ fn window(level: u16, slots: [u64; 2], last: &str) -> Rolled {
         head: hash(slots[1]),
         earliest: crate::format::bundle::Earliest::default(),
     };
-    Rolled { window, root: hash(0), parts: Vec::new(), unknown: Unknown::new() }
+    Rolled { window, root: hash(0), parts: Vec::new(), stale: false, unknown: Unknown::new() }
+}
+
+fn merge(windows: &[Rolled], newest: Timestamp, highest: u16) -> Option<Merge> {
+    super::merge(windows, newest, highest, u64::MAX, &|_| false)
 }
 
 #[test]

@@ -24,6 +24,13 @@ async fn wrong(store: &Store, depth: Depth) -> Vec<(String, String)> {
     rolled.map(|problem| (problem.symptom.to_string(), problem.object)).collect()
 }
 
+/// Checks everything.
+pub(super) async fn nothing_is_wrong(store: &Store) {
+    for depth in DEPTHS {
+        assert_eq!(wrong(store, depth).await, [], "{depth:?}");
+    }
+}
+
 async fn newest(store: &Store) -> Found {
     manifest::newest(&open(store).await).await.expect("readable").expect("a manifest")
 }

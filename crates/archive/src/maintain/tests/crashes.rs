@@ -7,7 +7,7 @@ use object_store::{ObjectStore, memory::InMemory};
 use vmrewind_testkit::store::{Fault, FaultyStore, How};
 
 use super::{answers, life, moments, now, open, roll_up, small};
-use crate::{At, Store, StoreKind};
+use crate::{At, Store, StoreKind, manifest, paths};
 
 /// Copies all objects.
 async fn copy(from: &dyn ObjectStore) -> Arc<InMemory> {
@@ -54,6 +54,47 @@ fn a_maintainer_that_is_stopped_at_any_call_leaves_an_archive_that_answers_as_be
             }
             assert!(reached > 100, "{how:?}: only {reached} calls");
         }
+    };
+    check.now_or_never().expect("memory answers at once");
+}
+
+#[test]
+fn a_repair_that_is_stopped_at_any_call_leaves_an_archive_that_answers_as_before_and_the_next_run_ends_it() {
+    let check = async {
+        let inner = Arc::new(InMemory::new());
+        let plain = Store::from_parts(inner.clone(), StoreKind::Remote);
+        let mut life = life::lived(&plain, 13, 30).await;
+        let slot = life.slots / 3;
+        let whole = life::bytes(&plain, slot).await;
+        life::damage(&plain, slot).await;
+        roll_up(&plain, &small(1), now(&life)).await.expect("rolled up");
+        life::put_back(&plain, slot, &whole).await;
+        let found = manifest::newest(&open(&plain).await).await.expect("readable").expect("a manifest");
+        let last = found.manifest.windows.last().expect("a window");
+        plain.delete(&paths::bundle(&last.parts[0].digest)).await.expect("deleted");
+        life.live(&plain, 10).await;
+        let moments: Vec<At> = moments(&life).into_iter().step_by(7).collect();
+        let expected = answers(&open(&plain).await.reading_the_log_only(), &moments).await;
+        let mut reached = 0;
+        for nth in 0..5_000 {
+            let copy = copy(&*inner).await;
+            let faulty = FaultyStore::new(copy);
+            let store = Store::from_parts(Arc::new(faulty.clone()), StoreKind::Remote);
+            faulty.fail(Fault::any(nth, How::After));
+            let ended = roll_up(&store, &small(1), now(&life)).now_or_never();
+            let over = faulty.calls().len() as u64 <= nth;
+            faulty.heal();
+            assert_eq!(answers(&open(&store).await, &moments).await, expected, "call {nth}: {ended:?}");
+            let done = roll_up(&store, &small(1), now(&life)).await.expect("goes on");
+            let mended = manifest::newest(&open(&store).await).await.expect("readable").expect("a manifest");
+            assert!(mended.manifest.windows.iter().all(|rolled| !rolled.stale) && done.damage.is_empty(), "call {nth}");
+            assert_eq!(answers(&open(&store).await, &moments).await, expected, "call {nth}, then on");
+            if over {
+                reached = nth;
+                break;
+            }
+        }
+        assert!(reached > 50, "only {reached} calls");
     };
     check.now_or_never().expect("memory answers at once");
 }

@@ -3,7 +3,11 @@
 use vmrewind_model::{Change, Gap, ObjectKey, ObjectOp, Record, RecordKey, Rv, Timestamp};
 use vmrewind_testkit::store::Script;
 
-use crate::{Archive, ArchiveError, Cpu, Fence, FenceOutcome, NewArchive, SegmentInput, Store, Writer, init, samples};
+use crate::{
+    Archive, ArchiveError, Cpu, Fence, FenceOutcome, Head, NewArchive, SegmentInput, Store, Writer,
+    format::encode::{Draft, encode},
+    init, samples,
+};
 
 /// What was lived.
 pub(super) struct Life {
@@ -22,12 +26,22 @@ pub(super) struct Life {
 pub(super) async fn own(store: &Store, nonce: u8, t: Timestamp) -> Result<Writer, ArchiveError> {
     let archive = Archive::open(store.clone()).await?.with_cpu(Cpu::Inline);
     let head = archive.head().await?;
-    let resume = vec![samples::resume("datavolumes", 1, 0), samples::resume("virtualmachines", 1, 0)];
-    let fence = Fence { nonce: [nonce; 16], software: "test 1".into(), t, resume };
-    match Writer::fence(&archive, &head, fence, Cpu::Inline, &|| samples::t(0)).await? {
+    match fence(&archive, &head, nonce, t).await? {
         FenceOutcome::Owner(writer) => Ok(writer),
         FenceOutcome::Taken(head) => panic!("nobody else is there, but {head:?} is"),
     }
+}
+
+/// Tries to take the archive over behind a head.
+pub(super) async fn fence(
+    archive: &Archive,
+    head: &Head,
+    nonce: u8,
+    t: Timestamp,
+) -> Result<FenceOutcome, ArchiveError> {
+    let resume = vec![samples::resume("datavolumes", 1, 0), samples::resume("virtualmachines", 1, 0)];
+    let fence = Fence { nonce: [nonce; 16], software: "test 1".into(), t, resume };
+    Writer::fence(archive, head, fence, Cpu::Inline, &|| samples::t(0)).await
 }
 
 /// Changes one byte of a segment.
@@ -37,6 +51,42 @@ pub(super) async fn damage(store: &Store, slot: u64) {
     bytes[60] ^= 1;
     store.delete(&name).await.expect("deleted");
     assert!(store.settle(&name, &bytes.into()).await.expect("written").is_none());
+}
+
+/// Returns the bytes of a segment.
+pub(super) async fn bytes(store: &Store, slot: u64) -> bytes::Bytes {
+    store.get(&crate::paths::segment(slot), u64::MAX - 1).await.expect("readable").expect("there")
+}
+
+/// Puts a segment back.
+pub(super) async fn put_back(store: &Store, slot: u64, bytes: &bytes::Bytes) {
+    let name = crate::paths::segment(slot);
+    store.delete(&name).await.expect("deleted");
+    assert!(store.settle(&name, bytes).await.expect("written").is_none());
+}
+
+/// Replaces a segment by another one, right in itself, that follows the one before it (the one behind it does not name it), or
+/// does not even do that.
+pub(super) async fn forge(store: &Store, slot: u64, follows: bool) {
+    let name = crate::paths::segment(slot);
+    let bytes = bytes(store, slot).await;
+    let segment = crate::format::decode::decode(&bytes, samples::ARCHIVE, slot).expect("it was good");
+    let summary = &segment.summary;
+    let records: Vec<Record> = segment.records().collect::<Result<_, _>>().expect("good records");
+    let draft = Draft {
+        slot,
+        epoch: summary.epoch,
+        nonce: summary.nonce,
+        prev: if follows { summary.prev } else { vmrewind_model::Digest([9; 32]) },
+        software: "another".into(),
+        after: (vmrewind_model::Seq(summary.seqs.first.0 - 1), samples::t(0)),
+        fence: summary.fence.then_some(summary.t_first),
+        resume: segment.resume.clone(),
+        ..samples::draft(records)
+    };
+    let forged = encode(&draft).expect("a good draft").bytes;
+    store.delete(&name).await.expect("deleted");
+    assert!(store.settle(&name, &forged).await.expect("written").is_none());
 }
 
 fn key(dice: &mut Script) -> RecordKey {
@@ -104,13 +154,55 @@ impl Life {
             for _ in 0..=self.draw(5) {
                 self.record();
             }
-            let resume = vec![samples::resume("virtualmachines", first as u64 + 1, self.at)];
+            let mut resume = vec![samples::resume("virtualmachines", first as u64 + 1, self.at)];
+            if self.draw(4) == 0 {
+                resume.insert(0, samples::resume("datavolumes", first as u64 + 1, self.at));
+            }
+            if self.draw(12) == 0 {
+                resume.push(samples::resume("vmsnapshots", first as u64 + 1, self.at));
+            }
             let records = self.records[first..].to_vec();
             let input = SegmentInput { records, resume, complete: self.draw(9) == 0 };
             let writer = self.writer.as_mut().expect("it was just made sure of");
             writer.commit(input, &|| samples::t(0)).await.expect("committed");
             self.slots += 1;
         }
+    }
+
+    /// A new writer passes over a damaged slot, as the watcher does: a gap for every resource, from before it until now.
+    pub(super) async fn account_for(&mut self, store: &Store, slot: u64) {
+        let archive = Archive::open(store.clone()).await.expect("opened").with_cpu(Cpu::Inline);
+        let head = archive.head().await.expect("the newest segment is whole");
+        self.go_on_behind(store, &head, &[slot]).await;
+    }
+
+    /// As [`Self::account_for`], behind a head, and for several slots.
+    pub(super) async fn go_on_behind(&mut self, store: &Store, head: &Head, slots: &[u64]) {
+        let archive = Archive::open(store.clone()).await.expect("opened").with_cpu(Cpu::Inline);
+        let before = crate::read::end(&archive, slots[0] - 1).await.expect("its end can be read").0.t_last;
+        self.at += 1_000_000;
+        self.epoch += 1;
+        let outcome = fence(&archive, head, self.epoch, samples::t(self.at)).await.expect("an answer");
+        let FenceOutcome::Owner(mut writer) = outcome else { panic!("nobody else is there: {outcome:?}") };
+        let mut seq = head.seq.0;
+        let first = self.records.len();
+        for resource in ["datavolumes", "virtualmachines", "vmsnapshots"] {
+            (self.at, seq) = (self.at + 1, seq + 1);
+            let gap = Gap {
+                resource: vmrewind_model::ResourceId::new("kubevirt.io", resource, ""),
+                from: before,
+                to: Some(samples::t(self.at)),
+                cause: vmrewind_model::GapCause::Damage,
+                detail: crate::damage_detail(slots),
+                ..samples::gap(0, None, None)
+            };
+            self.records.push(Record { t: samples::t(self.at), ..samples::record(seq, Change::Gap(gap)) });
+        }
+        let records = self.records[first..].to_vec();
+        let resume = vec![samples::resume("virtualmachines", seq, self.at)];
+        let input = SegmentInput { records, resume, complete: false };
+        writer.commit(input, &|| samples::t(0)).await.expect("committed");
+        self.slots = head.segment + 2;
     }
 
     fn record(&mut self) {

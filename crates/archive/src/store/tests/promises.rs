@@ -168,7 +168,7 @@ async fn what_is_missing_is_missing_and_no_error(place: &impl Place) {
         assert_eq!(store.size(name).await.expect(name), None, "{name}");
         assert_eq!(store.range(name, 0..1).await.expect_err(name).kind(), ErrorKind::Unavailable);
     }
-    assert_eq!(store.last_manifest().await.expect("listed"), 0);
+    assert_eq!(store.last_manifest(0).await.expect("listed"), (0, false));
     assert_eq!(store.first_slot_after(1).await.expect("listed"), None);
     let empty = place.fresh();
     assert_eq!(empty.first_name(|_| true).await.expect("listed"), None);
@@ -205,7 +205,7 @@ async fn everything_is_listed_below_its_prefix_and_after_an_offset(place: &impl 
         assert_eq!(store.first_slot_after(offset).await.expect("listed"), Some(offset + 1));
     }
     assert_eq!(store.first_slot_after(last).await.expect("listed"), None);
-    assert_eq!(store.last_manifest().await.expect("listed"), 0, "manx is not below man");
+    assert_eq!(store.last_manifest(0).await.expect("listed"), (0, false), "manx is not below man");
     let odd = store.first_name(|name| name.starts_with('z')).await.expect("listed");
     assert_eq!(odd.as_deref(), Some("zzz"));
 }

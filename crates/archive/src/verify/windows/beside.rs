@@ -117,7 +117,7 @@ impl Group {
         }
         let reach = !all || self.earliest == rolled.window.earliest;
         demand(reach, 0, Code::Public, "its lines reach back otherwise than those of its segments".to_owned());
-        let known = self.known.as_ref().filter(|_| self.last.is_some());
+        let known = self.known.as_ref().filter(|_| self.last.is_some() && !rolled.stale);
         let known = known.is_none_or(|known| *known == bundle.known);
         let detail = "what is known of the resources at its end is not what the segments up to there say";
         demand(known, 0, Code::Public, detail.to_owned());

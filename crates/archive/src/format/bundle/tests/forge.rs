@@ -208,7 +208,13 @@ impl Forge {
             records: self.footer.records,
             unknown: Unknown::new(),
         };
-        Rolled { window: self.window.clone(), root: self.footer.root, parts: vec![part], unknown: Unknown::new() }
+        Rolled {
+            window: self.window.clone(),
+            root: self.footer.root,
+            parts: vec![part],
+            stale: false,
+            unknown: Unknown::new(),
+        }
     }
 
     pub(in crate::format) fn build(&self) -> Bytes {

@@ -68,6 +68,14 @@ pub(super) fn all() -> Vec<(String, Vector)> {
     second["windows"][1]["new"] = json!("é");
     second["windows"][1]["parts"][0]["new"] = json!(1);
     second["windows"][1]["earliest"]["new"] = json!(true);
+    let mut parted = second.clone();
+    (parted["n"], parted["prev"], parted["written"]) = (json!(3), json!(digest(&second)), json!(BEGIN + 300));
+    let mut halves = [
+        window(1, [1, 1], [1, 4], [0, 4], [zeros(), hex("half")]),
+        window(1, [2, 3], [5, 10], [4, 10], [hex("half"), hex("one")]),
+    ];
+    halves[1]["stale"] = json!(true);
+    parted["windows"].as_array_mut().expect("windows").splice(0..1, halves);
     let longer = window(4, [1, 5], [1, 12], [0, 20], [zeros(), hex("two")]);
     let third = manifest(3, &digest(&second), &[longer, three]);
     let mut anew = manifest(2, &hex("manifest 1"), &windows());
@@ -85,6 +93,7 @@ pub(super) fn all() -> Vec<(String, Vector)> {
             second.clone(),
             Some("first"),
         ),
+        ("parted", "two shorter windows in place of one, one of them stale", 3, parted, Some("second")),
         ("third", "a longer window in place of two", 3, third, Some("second")),
     ];
     let mut all: Vec<(String, Vector)> = Vec::new();
@@ -228,6 +237,8 @@ fn changed() -> Vec<(&'static str, Code, &'static str, Change)> {
                 value["windows"][2]["parts"][0]["records"] = json!((1 << 26) + 1);
             }),
         ),
+        ("stale-false", Manifest, "stale, but false", Box::new(|value| value["windows"][0]["stale"] = json!(false))),
+        ("stale-null", Manifest, "stale, but null", Box::new(|value| value["windows"][0]["stale"] = json!(null))),
         ("parts", Manifest, "no parts", set(first, "parts", json!([]))),
         (
             "records-0",
@@ -289,6 +300,46 @@ fn followed() -> Vec<(&'static str, Code, &'static str, Change)> {
             Code::Manifest,
             "other records in the same slots",
             set("/windows/0", "root", json!(hex("x"))),
+        ),
+        (
+            "follows-parted",
+            Code::Manifest,
+            "shorter windows in place of one, the last of which ends otherwise",
+            Box::new(|value| {
+                let one = window(1, [1, 1], [1, 4], [0, 4], [zeros(), hex("half")]);
+                let two = window(1, [2, 3], [5, 10], [4, 9], [hex("half"), hex("one")]);
+                value["windows"].as_array_mut().expect("windows").splice(0..1, [one, two]);
+            }),
+        ),
+        (
+            "follows-parted-anew",
+            Code::Manifest,
+            "shorter windows in place of one, the second of which follows nothing",
+            Box::new(|value| {
+                let one = window(1, [1, 1], [1, 3], [0, 4], [zeros(), hex("half")]);
+                let two = window(1, [2, 3], [5, 10], [4, 10], [zeros(), hex("one")]);
+                value["windows"].as_array_mut().expect("windows").splice(0..1, [one, two]);
+            }),
+        ),
+        (
+            "follows-straddles",
+            Code::Manifest,
+            "a window that holds the end of one and more",
+            Box::new(|value| {
+                let one = window(1, [1, 1], [1, 4], [0, 4], [zeros(), hex("half")]);
+                let two = window(2, [2, 5], [5, 12], [4, 20], [hex("half"), hex("two")]);
+                value["windows"].as_array_mut().expect("windows").splice(0..2, [one, two]);
+            }),
+        ),
+        (
+            "follows-hole",
+            Code::Manifest,
+            "shorter windows in place of one, with a hole between them",
+            Box::new(|value| {
+                let one = window(1, [1, 1], [1, 4], [0, 4], [zeros(), hex("half")]);
+                let two = window(1, [3, 3], [6, 10], [4, 10], [hex("half"), hex("one")]);
+                value["windows"].as_array_mut().expect("windows").splice(0..1, [one, two]);
+            }),
         ),
         (
             "follows-shorter",
