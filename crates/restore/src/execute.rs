@@ -5,6 +5,7 @@
 //! Does not: decide; what is done is what the plan says, or nothing.
 
 use std::sync::{Mutex, MutexGuard, PoisonError, atomic::AtomicBool};
+use std::time::Duration;
 
 use serde_json::Value;
 use vmrewind_graph as graph;
@@ -165,8 +166,16 @@ pub(crate) struct Executor<'a, 'r> {
     stopping: AtomicBool,
 }
 
-/// How often a write is tried that met a conflict or lost its answer.
+/// How often a write is tried that lost its answer, or that the server does not take.
 const ATTEMPTS: u32 = 5;
+/// How often a write is tried that the write of somebody else came before. Controllers write the status of what was
+/// just made many times in a second.
+const RACES: u32 = 20;
+
+/// How long to wait after so many lost races: from 20 ms, doubled up to a second.
+fn after_race(races: u32) -> Duration {
+    Duration::from_millis(20 << races.min(6)).min(Duration::from_secs(1))
+}
 
 impl<'a> Executor<'a, '_> {
     async fn step(&self, step: &Step) -> Result<(), RestoreError> {

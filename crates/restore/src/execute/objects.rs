@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use vmrewind_graph as graph;
 
-use super::{ATTEMPTS, Executor, drifted};
+use super::{ATTEMPTS, Executor, RACES, after_race, drifted};
 use crate::{
     conflict,
     error::RestoreError,
@@ -73,19 +73,24 @@ impl Executor<'_, '_> {
         let object = self.object(step)?;
         let begun = self.progressed(step) == Progressed::Begun;
         let mut lost = begun;
-        for attempt in 0..ATTEMPTS {
+        let (mut unanswered, mut races) = (0, 0);
+        while unanswered < ATTEMPTS {
             let live = self.read_there(&step.key).await?;
             if lost && conflict::compare(&object, &live).is_empty() {
                 return self.done(step, &live, vec!["an earlier answer was lost; the object is as wanted".to_owned()]);
             }
             self.check_live(step, &live)?;
-            if attempt == 0 && !begun {
+            if unanswered + races == 0 && !begun {
                 self.intent(step, Some(&live))?;
             }
             match self.run.target.replace(&over(&object, &live), Write::default()).await {
                 Ok((replaced, warnings)) => return self.done(step, &replaced, warnings),
                 // Its status may have moved; whether it matters is looked at again.
-                Err(TargetError::Conflict(_)) => {}
+                Err(TargetError::Conflict(_)) if races < RACES => {
+                    self.run.target.pause(after_race(races)).await;
+                    races += 1;
+                    continue;
+                }
                 Err(TargetError::Ambiguous(detail)) => {
                     lost = true;
                     self.run.progress.note(&format!("{}: {detail}; looking", step.key));
@@ -95,8 +100,9 @@ impl Executor<'_, '_> {
                 Err(error) if lost => return Err(RestoreError::target("replace", &step.key, error)),
                 Err(error) => return Err(self.failed(step, "replace", error)),
             }
+            unanswered += 1;
         }
-        let source = TargetError::Ambiguous("it changes too often, or no attempt was answered".to_owned());
+        let source = TargetError::Ambiguous("no attempt was answered".to_owned());
         Err(RestoreError::target("replace", &step.key, source))
     }
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use vmrewind_graph::mutate;
 use vmrewind_model::ObjectKey;
 
-use super::{ATTEMPTS, Executor, drifted};
+use super::{ATTEMPTS, Executor, RACES, after_race, drifted};
 use crate::{
     error::RestoreError,
     journal::Progressed,
@@ -175,7 +175,8 @@ impl Executor<'_, '_> {
         patch: impl Fn(&Value) -> Result<Option<Value>, RestoreError>,
     ) -> Result<Value, RestoreError> {
         let mut begun = self.progressed(step) == Progressed::Begun;
-        for _ in 0..ATTEMPTS {
+        let (mut unanswered, mut races) = (0, 0);
+        while unanswered < ATTEMPTS {
             let live = self.read_there(&step.key).await?;
             let change = patch(&live)?;
             if !begun {
@@ -186,13 +187,18 @@ impl Executor<'_, '_> {
             change["metadata"]["resourceVersion"] = live["metadata"]["resourceVersion"].clone();
             match self.run.target.patch(&step.key, &change, Write::default()).await {
                 Ok(changed) => return Ok(changed),
-                Err(TargetError::Conflict(_)) => {}
+                Err(TargetError::Conflict(_)) if races < RACES => {
+                    self.run.target.pause(after_race(races)).await;
+                    races += 1;
+                    continue;
+                }
                 Err(TargetError::Ambiguous(_)) => self.run.target.pause(Duration::from_secs(1)).await,
                 Err(TargetError::Unreachable(detail)) => self.later(step, &detail).await,
                 Err(error) => return Err(self.failed(step, "patch", error)),
             }
+            unanswered += 1;
         }
-        let source = TargetError::Ambiguous("it changes too often, or no attempt was answered".to_owned());
+        let source = TargetError::Ambiguous("no attempt was answered".to_owned());
         Err(RestoreError::target("patch", &step.key, source))
     }
 }

@@ -35,6 +35,21 @@ fn a_conflict_is_read_again_and_tried_again_only_while_nothing_that_matters_move
 }
 
 #[test]
+fn a_controller_that_writes_before_us_many_times_in_a_row_does_not_end_a_restore_and_one_without_end_does() {
+    for scene in [|| changed(RunningVm::Live), || changed(RunningVm::Stop)] {
+        let stage = Stage::of(scene());
+        stage.fake.schedule(std::iter::repeat_n(Fault::Conflict, RACES as usize));
+        assert!(stage.execute().expect("executed").verification.is_good());
+        let stage = Stage::of(scene());
+        stage.fake.schedule(std::iter::repeat_n(Fault::Conflict, RACES as usize + 1));
+        assert_eq!(stage.execute().expect_err("it never gets its turn").kind(), ErrorKind::Conflict);
+        assert!(stage.fake.log().is_empty());
+        let journal = stage.journal();
+        assert!(stage.plan.writes().all(|step| journal.progressed(step.id) == Progressed::Open));
+    }
+}
+
+#[test]
 fn an_execution_that_is_cut_at_any_write_is_resumed_to_the_same_end() {
     let well = Stage::of(deleted());
     for at in 0..well.writes() {
