@@ -1977,7 +1977,8 @@ class Facts:
         for (proven_group, resource, scope) in sorted(self.proofs):
             proven_kind, proven, slot = self.proofs[proven_group, resource, scope]
             if proven_group == group and proven_kind == kind and scope in ("", namespace):
-                return f"slot {slot} says that {resource} was complete up to a later instant" if line.head["t"] <= proven else None
+                says = f"it is of {line.head['t']}, and slot {slot} says that {resource} was complete up to {proven}"
+                return says if line.head["t"] <= proven else None
         return None
 
 

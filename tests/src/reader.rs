@@ -92,6 +92,8 @@ async fn python(archive: &Path, args: &[&str]) -> anyhow::Result<String> {
         .await
         .context("running the Python reader")?;
     let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "the Python reader fails ({}): {said}", output.status);
+    let told = String::from_utf8_lossy(&output.stdout);
+    let problems: Vec<&str> = told.lines().filter(|line| line.starts_with("E_") || line.starts_with("FACT")).collect();
+    ensure!(output.status.success(), "the Python reader fails ({}): {said}{}", output.status, problems.join("\n"));
     String::from_utf8(output.stdout).context("the Python reader printed no text")
 }

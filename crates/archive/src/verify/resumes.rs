@@ -68,10 +68,10 @@ impl Resumes {
             id.group == key.group && *kind == key.kind && (id.scope.is_empty() || id.scope == key.namespace)
         };
         let Told { entry, slot } = self.told.values().find(of)?;
-        if entry.proven_at.is_some_and(|proven| line.head.t <= proven) {
+        if let Some(proven) = entry.proven_at.filter(|proven| line.head.t <= *proven) {
+            let (t, id) = (line.head.t, &entry.id);
             return Some(Claim::Proof(format!(
-                "segment {slot} says that {} was complete up to a later instant",
-                entry.id
+                "it is of {t}, and segment {slot} says that {id} was complete up to {proven}"
             )));
         }
         let reported = matches!(line.head.op, Some(Op::Added | Op::Modified | Op::Deleted));

@@ -13,6 +13,7 @@ use super::{
     body::without_managed_fields,
     follow::Edge,
     io::{Action, Out},
+    time::MICROSECOND,
 };
 
 /// The newest recorded state of one live object: who it is, never what it holds.
@@ -236,7 +237,9 @@ impl State {
 
     /// Puts a change into the order and hands it out.
     pub(super) fn record(&mut self, out: &mut Out, change: Change, lo: Option<Timestamp>) -> Seq {
-        let record = self.order.place(change, lo, out.at);
+        let lo = lo.filter(|lo| *lo < self.order.next_t(out.at));
+        let at = change.key().map_or(out.at, |key| self.behind_proof(&key.object, out.at));
+        let record = self.order.place(change, lo, at);
         self.counters.count(&record);
         let seq = record.seq;
         if record.change.key().is_some() {
@@ -244,6 +247,14 @@ impl State {
         }
         out.act(Action::Record(record));
         seq
+    }
+
+    /// The instant `at`, or the one behind what is proven of the object's resource: what comes at the very microsecond of a
+    /// bookmark comes after it.
+    fn behind_proof(&self, object: &ObjectKey, at: Timestamp) -> Timestamp {
+        let of_object = self.resources.values().filter(|resource| resource.spec.holds(object));
+        let proven = of_object.filter_map(|resource| resource.proven).max();
+        proven.map_or(at, |proven| at.max(proven.plus(MICROSECOND)))
     }
 
     /// The home of an object: the one it has, else what it tells, else that of what it belongs to.

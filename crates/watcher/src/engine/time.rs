@@ -16,6 +16,9 @@ pub(super) const MAX_STEP: Duration = Duration::from_secs(60);
 /// If two inputs lie further apart, watches may have delivered what happened a while ago: it is not known when.
 pub(super) const MAX_PAUSE: Duration = Duration::from_secs(2);
 
+/// The precision of times.
+pub(super) const MICROSECOND: Duration = Duration::from_micros(1);
+
 /// How the time of an input follows on that of the one before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pace {
@@ -78,7 +81,7 @@ impl Order {
     }
 
     pub(super) fn next_t(&self, now: Timestamp) -> Timestamp {
-        self.last_t.map_or(now, |last| now.max(last.plus(Duration::from_micros(1))))
+        self.last_t.map_or(now, |last| now.max(last.plus(MICROSECOND)))
     }
 
     /// The instant `at` in the time of records, which runs ahead of the wall clock while that is behind the newest

@@ -341,3 +341,17 @@ fn a_full_buffer_ends_the_watches_and_loses_nothing() {
     rig.settle();
     assert_eq!(rig.lines(), ["A VirtualMachine/a 101 late"]);
 }
+
+#[test]
+fn what_arrives_at_the_instant_of_a_proof_is_recorded_after_it() {
+    let (mut rig, id) = (Rig::started(), Rig::id(VM));
+    rig.tick(1);
+    rig.server.rv += 1;
+    rig.deliver(&id);
+    let proven = rig.entry(VM).proven_at;
+    assert_eq!(proven, Some(rig.now), "a bookmark");
+    rig.server.put("VirtualMachine", "a", json!({}));
+    rig.deliver(&id);
+    let record = rig.records().last().copied().expect("recorded");
+    assert!(Some(record.t) > proven && record.lo.is_none(), "{record:?}");
+}
