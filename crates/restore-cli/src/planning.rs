@@ -19,7 +19,7 @@ use crate::{
     kubeconfig,
     missing::not_there,
     moment::Moment,
-    names::{Types, parse_targets, refuse_selector_with_names},
+    names::{Types, anchor, parse_targets, refuse_selector_with_names},
     request::RequestArgs,
 };
 
@@ -68,12 +68,7 @@ async fn captured(ctx: &mut Ctx, archive: &Archive, args: &RequestArgs) -> Resul
     let targets = parse_targets(&types, &args.what)?;
     refuse_selector_with_names(&targets, args.selector.is_some())?;
     let namespace = ctx.namespaces(&args.scope)?;
-    let anchor = match targets.as_slice() {
-        [target] => target.key(namespace.as_deref().unwrap_or_default()),
-        // A whole namespace: what is deleted is the namespace itself.
-        [] => args.scope.namespace.as_deref().map(|name| ObjectKey::new("", "Namespace", "", name)),
-        _ => None,
-    };
+    let anchor = anchor(&targets, namespace.as_deref(), args.scope.namespace.as_deref());
     let moment = Moment::read(ctx, archive, args.at.at, anchor.as_ref(), &|_| true).await?;
     let world = World::of(&moment.state, archive.identity());
     let request = args.request(&targets, namespace.as_deref(), &moment.state)?;

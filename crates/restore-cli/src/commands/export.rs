@@ -22,7 +22,7 @@ use crate::{
     error::{CliError, Kind},
     missing::not_there,
     moment::Moment,
-    names::{Target, Types, parse_targets, refuse_selector_with_names},
+    names::{Target, Types, anchor, parse_targets, refuse_selector_with_names},
     objects::present,
     portable::{
         deliver,
@@ -107,11 +107,7 @@ pub(crate) async fn run(ctx: &mut Ctx, args: ExportArgs) -> Result<u8, CliError>
     let targets = parse_targets(&types, &args.what)?;
     refuse_selector_with_names(&targets, args.selector.is_some())?;
     let namespace = ctx.namespaces(&args.scope)?;
-    let anchor = match targets.as_slice() {
-        [target] => target.key(namespace.as_deref().unwrap_or_default()),
-        [] => args.scope.namespace.as_deref().map(|name| ObjectKey::new("", "Namespace", "", name)),
-        _ => None,
-    };
+    let anchor = anchor(&targets, namespace.as_deref(), args.scope.namespace.as_deref());
     let scope = Touched::All(namespace.clone());
     let whole = targets.is_empty() && args.selector.is_none();
     let filter = |key: &RecordKey| !whole || scope.object(&key.object) || key.object.is("", "Namespace");

@@ -9,5 +9,5 @@ mod target;
 mod types;
 
 pub(crate) use nearest::nearest;
-pub(crate) use target::{Target, parse_one, parse_targets, refuse_selector_with_names};
+pub(crate) use target::{Target, anchor, parse_one, parse_targets, refuse_selector_with_names};
 pub(crate) use types::{TypeName, Types};

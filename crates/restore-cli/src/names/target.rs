@@ -68,6 +68,17 @@ pub(crate) fn refuse_selector_with_names(targets: &[Target], selector: bool) -> 
     })
 }
 
+/// Returns the one object that targets are about, whose life an instant like "before it was deleted" refers to: the object that is
+/// named, given the namespace that holds where it names none; without any target a whole namespace, if one was asked for.
+pub(crate) fn anchor(targets: &[Target], namespace: Option<&str>, asked: Option<&str>) -> Option<ObjectKey> {
+    match targets {
+        [target] => target.key(namespace.unwrap_or_default()),
+        // A whole namespace: what is deleted is the namespace itself.
+        [] => asked.map(|name| ObjectKey::new("", "Namespace", "", name)),
+        _ => None,
+    }
+}
+
 /// Parses the arguments of a command that takes one object: `TYPE/NAME` or `TYPE NAME`.
 ///
 /// # Errors
