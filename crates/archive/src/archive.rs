@@ -162,8 +162,8 @@ impl Archive {
         if left.is_some() {
             return Ok(head::behind_damage(slot, left.as_ref().map(|left| &left.summary), None));
         }
-        let (windows, _) = self.windows().await?;
-        let rolled = windows.last().map(|last| &last.window);
+        let standing = self.standing().await?;
+        let rolled = standing.last().map(|last| &last.window);
         for before in (1..slot).rev() {
             let summary = match read::part(self, before).await? {
                 Part::Whole(segment) | Part::Damaged(_, Some(segment)) => segment.summary,

@@ -3,6 +3,7 @@
 //! Does not: decide whether an answer is good enough; it lists what is uncertain and the caller decides.
 
 mod fold;
+mod joins;
 mod replay;
 
 use std::collections::BTreeMap;

@@ -5,9 +5,13 @@
 use std::{ops::RangeInclusive, time::Duration};
 
 use futures::{StreamExt as _, TryStreamExt as _};
-use vmrewind_model::{Digest, RecordKey, Seq, Timestamp};
+use vmrewind_model::{RecordKey, Seq, Timestamp};
 
-use super::{At, Late, Progress, State, fold::Fold};
+use super::{
+    At, Late, Progress, State,
+    fold::Fold,
+    joins::{before, joins, sure},
+};
 use crate::{
     Archive, ArchiveError, Damage, Part, ResumeMap, Segment, SegmentSummary, damage,
     format::{Lines, Place, line::Line, link::Before},
@@ -67,9 +71,10 @@ async fn with_windows(
     let mut replay = Replay::new(newest_end(archive, newest).await?);
     replay.proven(archive, windows).await?;
     let passes = |line: &Line| line.head.key.as_ref().is_some_and(filter);
-    // Slots to be read from the log before what comes next, and the last slot that was read from a window.
+    // Slots to be read from the log before what comes next.
     let mut log: Option<RangeInclusive<u64>> = None;
     let mut used: Vec<&Rolled> = Vec::new();
+    // The last slot that was read from a window.
     let mut rolled_up_to = 0;
     let mut pieces = window::layout(windows, newest).into_iter();
     loop {
@@ -128,54 +133,6 @@ async fn with_windows(
     let state = replay.finish(cut)?;
     let doubtful = state.doubtful().next().filter(|_| !archive.passing).cloned();
     doubtful.map_or(Ok(Read::State(Box::new(state))), |damage| Err(damage.into()))
-}
-
-/// Returns how many windows there are before the first hole that can be read: what is behind it was made without what was put back
-/// there, whether or not a manifest tells so yet.
-async fn sure(archive: &Archive, windows: &[Rolled]) -> Result<usize, ArchiveError> {
-    let mut next = 1;
-    for (n, rolled) in windows.iter().enumerate() {
-        for slot in next..rolled.window.slots[0] {
-            if read::summary(archive, slot).await?.is_some_and(|own| own.records > 0) {
-                return Ok(n);
-            }
-        }
-        next = rolled.window.slots[1] + 1;
-    }
-    Ok(windows.len())
-}
-
-/// Tells whether a window follows the segment before it, as far as that can be read; windows that stand side by side the manifest
-/// has compared.
-async fn joins(archive: &Archive, rolled: &Rolled) -> Result<bool, ArchiveError> {
-    let window = &rolled.window;
-    if window.slots[0] == 1 {
-        return Ok(true);
-    }
-    let Part::Whole(before) = read::part(archive, window.slots[0] - 1).await? else { return Ok(true) };
-    let later = before.summary.t_last <= window.times[0];
-    // A fence that begins anew names no predecessor.
-    let anew = window.prev == Digest([0; 32]) && before.summary.seqs.last < window.seqs.first;
-    let joined = window.prev == before.digest && before.summary.seqs.last.next() == window.seqs.first;
-    Ok(later && (anew || joined))
-}
-
-/// What stands before a slot: a window, or a segment; none if that is not known.
-async fn before(archive: &Archive, windows: &[Rolled], slot: u64) -> Result<Option<Before>, ArchiveError> {
-    if slot == 1 {
-        return Ok(Some(Before::first()));
-    }
-    if let Some(rolled) = windows.iter().find(|rolled| rolled.window.slots[1] + 1 == slot) {
-        match window::open(archive, rolled, 0).await {
-            Ok(opened) => return Ok(Some(Before { head: opened.bundle.head(), digest_known: true })),
-            Err(ArchiveError::Damaged(_)) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(match read::part(archive, slot - 1).await? {
-        Part::Whole(segment) => Some(Before::of(&segment.summary, Some(segment.digest))),
-        Part::Damaged(..) => None,
-    })
 }
 
 /// Reads the seq and the instant of the end of the log, as far as they can be read.
