@@ -15,7 +15,7 @@ const MOST: usize = 56 << 20;
 /// When batches are cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// A batch is cut this long after its first record.
+    /// A batch is cut this long after what its first record tells of arrived.
     pub linger: Duration,
     /// While an object is being fetched that a record of the batch names, it is cut this much later at most.
     pub hold: Duration,
@@ -81,11 +81,11 @@ impl Batcher {
         }
     }
 
-    /// Takes the records of one step. True if the batch is now to be sealed.
+    /// Takes the records of one step, of which the input arrived at `since`. True if the batch is now to be sealed.
     ///
     /// More than a segment can hold is cut between records. The parts before the last one say nothing of resources:
     /// what is known of them holds only once all of the step's records are stored.
-    pub fn push(&mut self, records: Vec<Record>, now: Timestamp) -> bool {
+    pub fn push(&mut self, records: Vec<Record>, since: Timestamp) -> bool {
         for record in records {
             let bytes = size(&record);
             if self.is_full() || (!self.is_empty() && self.open.raw + bytes > MOST) {
@@ -93,7 +93,7 @@ impl Batcher {
             }
             self.open.raw += bytes;
             self.waiting += bytes;
-            self.since.get_or_insert(now);
+            self.since.get_or_insert(since);
             self.open.records.push(record);
         }
         self.is_full()

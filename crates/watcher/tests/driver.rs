@@ -449,6 +449,20 @@ async fn while_the_store_takes_nothing_it_is_named_and_afterwards_everything_is_
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_change_is_durable_when_the_linger_is_over_in_which_it_waits_for_its_order_as_well() {
+    let (server, store) = (FakeApiServer::new(), Store::in_memory());
+    server.put(&secret("ci", "b25l"));
+    server.put(&vm("db", "ci", 0));
+    let mut run = start(&server, &store).ready().await;
+    run.durable(1, "VirtualMachine").await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    server.put(&vm("db", "ci", 1));
+    tokio::time::sleep(settings().timing.linger.duration() + Duration::from_millis(10)).await;
+    assert_eq!(lines(&store, "VirtualMachine").await.last().map(String::as_str), Some("M db"));
+    run.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn with_its_default_times_it_stays_proven_through_quiet_and_busy_minutes() {
     let (server, store) = (FakeApiServer::new(), Store::in_memory());
     server.put(&secret("ci", "b25l"));

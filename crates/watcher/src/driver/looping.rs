@@ -194,7 +194,9 @@ impl Loop {
                 }
             }
         }
-        if self.batcher.push(records, now) {
+        // What waited for its order has lingered meanwhile.
+        let since = now.minus(wall.since(moment.arrived));
+        if self.batcher.push(records, since) {
             self.seal(now);
         }
         match self.batcher.pressure() {
