@@ -75,7 +75,7 @@ async fn rolled_up(figures: &mut Figures, dir: &Path, (versions, log): (u64, u64
     let door = Door { now: &|| Timestamp::MIN, salt: &salt };
     let done = maintain(&archive, &Rules::of(&archive, "vmrewind-bench"), door).await?;
     let took = start.elapsed();
-    let bytes = size(&dir.join("hist"))?;
+    let bytes = standing(dir)?;
     let per = |bytes: u64| format!("{:.1} B", ratio(bytes, versions));
     figures.add("the same, rolled up", per(bytes), format!("log segments {}", per(log)), ratio(bytes, log));
     let start = now();
@@ -88,6 +88,18 @@ async fn rolled_up(figures: &mut Figures, dir: &Path, (versions, log): (u64, u64
         took.as_secs_f64() / compress.as_secs_f64(),
     );
     Ok(())
+}
+
+/// Returns the size of the bundles that the newest manifest names, and of itself. (What they were merged from is still there, until
+/// something deletes it.)
+pub(crate) fn standing(dir: &Path) -> anyhow::Result<u64> {
+    let names = std::fs::read_dir(dir.join("man"))?.map(|entry| Ok(entry?.path()));
+    let newest = names.collect::<anyhow::Result<Vec<_>>>()?.into_iter().max().context("a manifest")?;
+    let text = std::fs::read_to_string(newest)?;
+    let manifest: serde_json::Value = serde_json::from_str(&text)?;
+    let windows = manifest["windows"].as_array().context("windows")?;
+    let parts = windows.iter().filter_map(|window| window["parts"].as_array()).flatten();
+    Ok(parts.filter_map(|part| part["size"].as_u64()).sum::<u64>() + u64::try_from(text.len())?)
 }
 
 /// Returns the size of all files below `dir`.

@@ -26,12 +26,22 @@ pub(crate) struct Author {
     writer: Writer,
     seq: Seq,
     t: Timestamp,
+    /// The newest slot.
+    slot: u64,
 }
 
 impl Author {
     /// Makes an archive in `dir`.
     pub(crate) async fn new(dir: &Path) -> anyhow::Result<Self> {
-        let store = Store::open_or_make(&dir.display().to_string().parse::<ArchiveUrl>()?)?;
+        Self::over(Store::open_or_make(&dir.display().to_string().parse::<ArchiveUrl>()?)?, Cpu::Blocking).await
+    }
+
+    /// Makes an archive that is kept nowhere, and encodes in the calling task.
+    pub(crate) async fn in_memory() -> anyhow::Result<Self> {
+        Self::over(Store::in_memory(), Cpu::Inline).await
+    }
+
+    async fn over(store: Store, cpu: Cpu) -> anyhow::Result<Self> {
         let created: Timestamp = "2026-01-01T00:00:00Z".parse()?;
         let new = NewArchive {
             archive: Uuid::from_bytes([7; 16]),
@@ -43,22 +53,36 @@ impl Author {
         let archive = Archive::open(store).await?;
         let head = archive.head().await?;
         let fence = Fence { nonce: [1; 16], software: "vmrewind-bench".into(), t: created, resume: resume(created) };
-        match Writer::fence(&archive, &head, fence, Cpu::Blocking, &|| created).await? {
-            FenceOutcome::Owner(writer) => Ok(Self { writer, seq: Seq(0), t: created }),
-            FenceOutcome::Taken(_) => bail!("somebody else writes into {}", dir.display()),
+        match Writer::fence(&archive, &head, fence, cpu, &|| created).await? {
+            FenceOutcome::Owner(writer) => Ok(Self { writer, seq: Seq(0), t: created, slot: 1 }),
+            FenceOutcome::Taken(_) => bail!("somebody else writes into it"),
         }
     }
 
     /// Commits one segment with what happened, `step` apart. Returns the bytes of the objects.
     pub(crate) async fn commit(&mut self, events: &[(What, RawObject)], step: Duration) -> anyhow::Result<u64> {
+        let mut t = self.t;
+        let mut dated = Vec::with_capacity(events.len());
+        for (what, object) in events {
+            t = t.plus(step);
+            dated.push((t, *what, "", object));
+        }
+        self.commit_dated(dated.into_iter()).await
+    }
+
+    /// Commits one segment with what happened, when, and in which home. Returns the bytes of the objects.
+    pub(crate) async fn commit_dated<'e>(
+        &mut self,
+        events: impl ExactSizeIterator<Item = (Timestamp, What, &'e str, &'e RawObject)>,
+    ) -> anyhow::Result<u64> {
         let mut raw = 0;
         let mut records = Vec::with_capacity(events.len());
-        for (what, object) in events {
+        for (t, what, home, object) in events {
             self.seq = self.seq.next();
-            self.t = self.t.plus(step);
+            self.t = t.max(self.t.plus(Duration::from_micros(1)));
             raw += u64::try_from(object.bytes().len())?;
             let head = object.head()?;
-            let key = RecordKey { home: String::new(), object: head.key, uid: head.uid };
+            let key = RecordKey { home: home.to_owned(), object: head.key, uid: head.uid };
             let (rv, object) = (head.rv, object.clone());
             let change = match what {
                 What::Added => Change::Object { op: ObjectOp::Added, key, rv, object, from_seq: None },
@@ -67,8 +91,7 @@ impl Author {
             };
             records.push(Record { seq: self.seq, t: self.t, lo: None, era: Era(1), change });
         }
-        let t = self.t;
-        self.writer.commit(SegmentInput { records, resume: resume(t), complete: true }, &|| t).await?;
+        self.put(records).await?;
         Ok(raw)
     }
 }
@@ -77,11 +100,17 @@ impl Author {
     /// Commits a heartbeat some time later.
     pub(crate) async fn heartbeat(&mut self, later: Duration) -> anyhow::Result<()> {
         (self.seq, self.t) = (self.seq.next(), self.t.plus(later));
-        let t = self.t;
-        let record = Record { seq: self.seq, t, lo: None, era: Era(1), change: Change::Heartbeat };
-        let input = SegmentInput { records: vec![record], resume: resume(t), complete: true };
+        let record = Record { seq: self.seq, t: self.t, lo: None, era: Era(1), change: Change::Heartbeat };
+        self.put(vec![record]).await
+    }
+
+    /// Commits one segment. As a watcher's, every 64th says again what is known of all resources.
+    async fn put(&mut self, records: Vec<Record>) -> anyhow::Result<()> {
+        self.slot += 1;
+        let complete = self.slot.is_multiple_of(64);
+        let resume = if complete { resume(self.t) } else { Vec::new() };
         // The stall rule has a clock of its own.
-        self.writer.commit(input, &|| Timestamp::MIN).await?;
+        self.writer.commit(SegmentInput { records, resume, complete }, &|| Timestamp::MIN).await?;
         Ok(())
     }
 }

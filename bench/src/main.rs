@@ -3,8 +3,12 @@
 //! Does not: assert anything. Figures depend on the machine; ratios are what to compare.
 
 mod capture;
+mod commit;
+mod day;
 mod density;
 mod figures;
+mod fleet;
+mod git;
 mod history;
 mod memory;
 mod plan;
@@ -26,6 +30,9 @@ struct Args {
     /// How many objects the watcher holds when its memory is measured.
     #[arg(long, default_value_t = 10_000)]
     objects: usize,
+    /// Of how many machines a day is rolled up.
+    #[arg(long, default_value_t = 100)]
+    machines: usize,
     /// How many versions the archive holds from which a plan is made.
     #[arg(long, default_value_t = 50_000)]
     versions: usize,
@@ -35,8 +42,14 @@ struct Args {
 enum What {
     /// Rate and lag of capture, on a real control plane.
     Capture,
+    /// Rate and lag of capture into an S3 server.
+    Remote,
     /// Bytes per version.
     Density,
+    /// Bytes per version of a whole day, beside git.
+    Day,
+    /// How long a commit takes, and what one core encodes.
+    Commit,
     /// Time to plan the restore of one machine.
     Plan,
     /// Memory of the watcher.
@@ -51,11 +64,20 @@ async fn main() -> anyhow::Result<()> {
     if wanted(What::Density) {
         density::measure(&mut figures).await?;
     }
+    if wanted(What::Day) {
+        day::measure(&mut figures, args.machines).await?;
+    }
+    if wanted(What::Commit) {
+        commit::measure(&mut figures).await?;
+    }
     if wanted(What::Plan) {
         plan::measure(&mut figures, args.versions).await?;
     }
     if wanted(What::Capture) {
-        capture::measure(&mut figures, args.seconds).await?;
+        capture::measure(&mut figures, args.seconds, capture::Into::Directory).await?;
+    }
+    if wanted(What::Remote) {
+        capture::measure(&mut figures, args.seconds, capture::Into::Bucket).await?;
     }
     if wanted(What::Memory) {
         memory::measure(&mut figures, args.objects).await?;

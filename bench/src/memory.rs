@@ -40,14 +40,15 @@ pub(crate) async fn measure(figures: &mut Figures, objects: usize) -> anyhow::Re
         .buffer_unordered(16)
         .try_fold(0, async |sum, len| Ok(sum + len))
         .await?;
-    let start = now();
-    let watcher =
-        Watcher::start(&plane.kubeconfig(), &dir.path().join("archive"), &dir.path().join("watcher.log")).await?;
-    let ready = start.elapsed();
+    let archive = dir.path().join("archive").display().to_string();
+    let (kubeconfig, log) = (plane.kubeconfig(), dir.path().join("watcher.log"));
+    let start = || Watcher::start(&kubeconfig, (&archive, Vec::new()), &log);
+    let began = now();
+    let watcher = start().await?;
+    let ready = began.elapsed();
     let (resident, peak) = watcher.memory()?;
     watcher.stop().await?;
-    let watcher =
-        Watcher::start(&plane.kubeconfig(), &dir.path().join("archive"), &dir.path().join("watcher.log")).await?;
+    let watcher = start().await?;
     let (restarted, _) = watcher.memory()?;
     watcher.stop().await?;
     figures.add(

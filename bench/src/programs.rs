@@ -26,8 +26,12 @@ pub(crate) fn now() -> Instant {
 pub(crate) struct Watcher(Child);
 
 impl Watcher {
-    /// Starts one and waits until it is ready.
-    pub(crate) async fn start(kubeconfig: &Path, archive: &Path, log: &Path) -> anyhow::Result<Self> {
+    /// Starts one that writes to a directory or, with the `environment` it needs, to a URL, and waits until it is ready.
+    pub(crate) async fn start(
+        kubeconfig: &Path,
+        (archive, environment): (&str, Vec<(String, String)>),
+        log: &Path,
+    ) -> anyhow::Result<Self> {
         let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let child = Command::new(program("vmrewind-watcher")?)
             .arg("run")
@@ -37,6 +41,8 @@ impl Watcher {
             .arg(kubeconfig)
             .arg("--listen")
             .arg(format!("127.0.0.1:{port}"))
+            .args(["--secrets", "store"])
+            .envs(environment)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(std::fs::File::create(log)?)
