@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
 """Reads a VMRewind archive. Written from the documents beside it alone, as their second implementation.
 
-It needs Python 3.9 or newer and `zstandard` (requirements.txt), and nothing of the program that wrote the archive.
+It needs Python 3.9 or newer, `zstandard` and, for encrypted archives, `cryptography` (requirements.txt), and nothing of the program that
+wrote the archive.
 
     reader.py verify  ARCHIVE_DIR                  check everything that can be checked; exit 7 if there is a problem
     reader.py log     ARCHIVE_DIR                  one JSON line per record, in the order of the archive
     reader.py dump    ARCHIVE_DIR --at TIME        the objects as they were (RFC 3339, seq:N or latest)
     reader.py vectors DIR                          run the vectors of the specification
 
-Every function names the section it implements: "F" is format.md, "O" is ordering.md, "B" is bundles.md, "M" is manifests.md. Whatever
+An encrypted archive is read with `--identity FILE` (an age identity file; may be repeated).
+
+Every function names the section it implements: "F" is format.md, "O" is ordering.md, "B" is bundles.md, "M" is manifests.md, "E" is encryption.md. Whatever
 it is given, it takes a bounded amount of memory per segment and per window, does not follow anything that is not a regular file, and
 ends with one line per problem.
 Does not: write to an archive, read buckets, decide what to restore.
@@ -20,6 +23,7 @@ import base64
 import binascii
 import contextlib
 import hashlib
+import hmac
 import io
 import itertools
 import json
@@ -44,7 +48,8 @@ LEAVES_AT_ONCE, HELD_AT_ONCE = 1 << 19, 24 * MIB  # of a window: leaves (40 byte
 MAX_WINDOW, MAX_NUMBER, MAX_ERA = 8 * MIB, (1 << 63) - 1, (1 << 32) - 1
 FIRST_TIME, LAST_TIME = 946684800000000, 7258118400000000  # F introduction
 FOOTER_SIZE, PUBLIC_HEAD = 384, 48
-FENCE, COMPLETE, HAS_GAP, HAS_LO, HAS_FROM = 4, 8, 16, 32, 64  # F 4, flags
+ENCRYPTED, FENCE, COMPLETE, HAS_GAP, HAS_LO, HAS_FROM = 1, 4, 8, 16, 32, 64  # F 4, flags
+CHUNK, SEALED, MAX_AGE_HEADER, MAX_RECIPIENTS, MAX_KEYS, MAX_KEY_FILES = 64 * KIB, 64 * KIB + 16, 4 * KIB, 16, 64 * KIB, 4096  # E 2, E 5
 CUT = b',"obj":'
 CAUSES = {"expired", "denied", "removed", "stalled", "storage-rollback", "unrecordable", "overflow", "clock", "correction", "unseen", "damage"}
 STATES = {"live", "late", "relisting", "stalled", "denied", "removed"}
@@ -286,10 +291,265 @@ def read_identity(data: bytes) -> Dict[str, Any]:
         raise Problem("E_IDENTITY", "created is not in UTC, written with Z, or outside of the years")
     if features["read"]:
         raise Problem("E_FEATURE", f"feature {ascii(features['read'][0][:64])} is not known")
-    for member, known in (("hash", "sha256"), ("encryption", "none")):
-        if identity[member] != known:
+    for member, known in (("hash", ("sha256",)), ("encryption", ("none", "age"))):
+        if identity[member] not in known:
             raise Problem("E_FEATURE", f"{member} {ascii(identity[member][:64])} is not known")
     return identity
+
+
+# --- age files --------------------------------------------------------------------------------------------------------
+
+BECH32 = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
+
+
+def bech32_checksum(prefix: str, values: List[int]) -> int:
+    """BIP 173: 1 for a text that is right."""
+    check = 1
+    for value in [ord(c) >> 5 for c in prefix] + [0] + [ord(c) & 31 for c in prefix] + values:
+        top, check = check >> 25, (check & 0x1FFFFFF) << 5 ^ value
+        for bit, generator in enumerate((0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)):
+            check ^= generator if top >> bit & 1 else 0
+    return check
+
+
+def read_bech32(text: str, prefix: str) -> Optional[bytes]:
+    """The 32 bytes of a key; None if it is none. `prefix` has the case that the text must have."""
+    lower = text.lower()
+    if text != (lower if prefix.islower() else text.upper()) or not lower.startswith(prefix.lower() + "1"):
+        return None
+    values = [BECH32.find(c) for c in lower[len(prefix) + 1:]]
+    if len(values) != 58 or -1 in values or bech32_checksum(prefix.lower(), values) != 1:
+        return None
+    number = 0
+    for value in values[:52]:
+        number = number << 5 | value
+    return (number >> 4).to_bytes(32, "big") if number & 15 == 0 else None
+
+
+class Keys(NamedTuple):
+    """What a reader of an encrypted archive has: the secret halves of identities, and the root key."""
+    identities: List[bytes]
+    root: bytes
+
+    def keyed(self, purpose: int, *parts: bytes) -> bytes:
+        """E 4."""
+        return hmac.new(self.root, bytes([purpose]) + b"".join(parts), hashlib.sha256).digest()
+
+
+class Home(str):
+    """The UUID of an archive, and how its bodies are read. A plain str is that of an archive that is not encrypted."""
+    sealed = False
+    keys: Optional[Keys] = None
+
+
+def keys_of(home: Optional[str]) -> Optional[Keys]:
+    """None if bodies are not encrypted."""
+    if not isinstance(home, Home) or not home.sealed:
+        return None
+    if home.keys is None:
+        raise Problem("E_NO_KEY", "it is encrypted, and there is no identity that opens it")
+    return home.keys
+
+
+def derive(secret: bytes, salt: bytes, info: bytes) -> bytes:
+    """HKDF-SHA-256 (RFC 5869), 32 bytes."""
+    return hmac.new(hmac.new(salt or ZERO32, secret, hashlib.sha256).digest(), info + b"\1", hashlib.sha256).digest()
+
+
+def unseal(key: bytes, nonce: bytes, sealed: bytes) -> Optional[bytes]:
+    """ChaCha20-Poly1305; None if the tag is wrong."""
+    from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+    try:
+        return ChaCha20Poly1305(key).decrypt(nonce, sealed, None)
+    except InvalidTag:
+        return None
+
+
+def agree(secret: bytes, share: bytes) -> Tuple[bytes, Optional[bytes]]:
+    """X25519: the public half of `secret`, and what it shares with `share`; None if that is nothing."""
+    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+    private = X25519PrivateKey.from_private_bytes(secret)
+    try:
+        return private.public_key().public_bytes_raw(), private.exchange(X25519PublicKey.from_public_bytes(share))
+    except ValueError:
+        return b"", None
+
+
+def read_age_base64(text: bytes, size: int) -> bytes:
+    """Base64 without padding, in the one way to write so many bytes."""
+    try:
+        data = base64.b64decode(text + b"=" * (-len(text) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        data = b""
+    if len(data) != size or base64.b64encode(data).rstrip(b"=") != text:
+        raise Problem("E_AGE", "the age header holds something that is no base64")
+    return data
+
+
+def open_header(header: bytes, identities: Sequence[bytes]) -> bytes:
+    """E 2: the file key. `header` is all of it, and nothing else."""
+    def demand(good: bool, sentence: str) -> None:
+        if not good:
+            raise Problem("E_AGE", sentence)
+
+    demand(len(header) <= MAX_AGE_HEADER and header[-1:] == b"\n", "the age header is cut, or longer than 4 KiB")
+    lines = header[:-1].split(b"\n")
+    demand(lines[0] == b"age-encryption.org/v1", "it is no age file of version 1")
+    rows, stanzas, count, at = lines[1:-1], [], 0, 0
+    while at < len(rows):
+        demand(rows[at][:3] == b"-> ", "the age header holds something that is no stanza")
+        words, body = rows[at][3:].split(b" "), b""
+        demand(all(word and all(33 <= byte <= 126 for byte in word) for word in words), "the words of a stanza are not as they should be")
+        while True:
+            at += 1
+            demand(at < len(rows) and len(rows[at]) <= 64, "the body of a stanza is cut, or a line of it is too long")
+            body += rows[at]
+            if len(rows[at]) < 64:
+                break
+        at, count = at + 1, count + 1
+        demand(count <= MAX_RECIPIENTS, "the age header has too many recipients")
+        wrapped = read_age_base64(body, len(body) * 3 // 4)
+        if words[0] == b"X25519":
+            demand(len(words) == 2 and len(wrapped) == 32, "a stanza has other words or another length than its kind has")
+            stanzas.append((read_age_base64(words[1], 32), wrapped))
+        demand(words[0] != b"scrypt", "a passphrase opens it, which this version does not know")
+    demand(count > 0, "the age header has no recipient")
+    demand(lines[-1][:4] == b"--- ", "the age header does not end where it should")
+    mac = read_age_base64(lines[-1][4:], 32)
+    for share, body in stanzas:
+        for identity in identities:
+            own, shared = agree(identity, share)
+            opened = None if shared is None else unseal(derive(shared, share + own, b"age-encryption.org/v1/X25519"), bytes(12), body)
+            if opened is not None:
+                covered = header[:len(header) - len(lines[-1]) + 2]
+                demand(hmac.compare_digest(hmac.new(derive(opened, b"", b"header"), covered, hashlib.sha256).digest(), mac), "the age header was changed")
+                return opened
+    raise Problem("E_NO_KEY", "none of the identities opens it")
+
+
+def sealed_size(content: int) -> int:
+    return content + 16 * max(1, -(-content // CHUNK))
+
+
+class Payload:
+    """E 2: the content of an age file, of which any range can be read. `load` gives bytes of the file."""
+
+    def __init__(self, load: Callable[[int, int], bytes], header: int, content: int, identities: Sequence[bytes]):
+        front = load(0, header + 16)
+        self.load, self.start, self.content = load, header + 16, content
+        self.key = derive(open_header(front[:header], identities), front[header:], b"payload")
+        self.last: Tuple[int, bytes] = (-1, b"")
+
+    def chunk(self, number: int) -> Optional[bytes]:
+        """One chunk; None if it does not open."""
+        if self.last[0] != number:
+            at = number * CHUNK
+            data = self.load(self.start + number * SEALED, min(CHUNK, self.content - at) + 16)
+            opened = unseal(self.key, number.to_bytes(11, "big") + bytes([at + CHUNK >= self.content]), data)
+            if opened is None:
+                return None
+            self.last = number, opened
+        return self.last[1]
+
+    def read(self, offset: int, length: int, forgiving: bool = False) -> bytes:
+        """A range of the content. Forgiving: with zeros for chunks that do not open."""
+        parts, first = [], offset // CHUNK
+        for number in range(first, max(first + 1, -(-(offset + length) // CHUNK))):
+            chunk = self.chunk(number)
+            if chunk is None and not forgiving:
+                raise Problem("E_AGE", f"chunk {number} was changed, or does not belong there", self.start + number * SEALED)
+            parts.append(bytes(min(CHUNK, self.content - number * CHUNK)) if chunk is None else chunk)
+        whole = b"".join(parts)
+        return whole[offset - first * CHUNK:offset - first * CHUNK + length]
+
+
+def open_file_of_age(data: bytes, identities: Sequence[bytes]) -> bytes:
+    """E 2, of a whole age file of which nothing else is known."""
+    mark = data[:MAX_AGE_HEADER].find(b"\n--- ")
+    header = data[:MAX_AGE_HEADER].find(b"\n", mark + 1) + 1 if mark >= 0 else 0
+    stored = len(data) - header - 16
+    content = stored - 16 * -(-stored // SEALED)
+    if header == 0 or content < 0 or sealed_size(content) != stored:
+        raise Problem("E_AGE", "it is no age file, or it was cut")
+    return Payload(lambda at, length: data[at:at + length], header, content, identities).read(0, content)
+
+
+def read_identities(text: str) -> List[bytes]:
+    """The secret halves in an identity file."""
+    rows = [row.rstrip() for row in text.splitlines()]
+    keys = [read_bech32(row, "AGE-SECRET-KEY-") for row in rows if row and not row.startswith("#")]
+    if not keys or any(key is None for key in keys):
+        raise NoAnswer("an identity file holds something else than AGE-SECRET-KEY-1... and comments, or nothing")
+    return [key for key in keys if key is not None]
+
+
+class KeyFile(NamedTuple):
+    """E 5."""
+    covered: bytes
+    mac: bytes
+    root_key: bytes
+    valid_from: int
+
+
+def read_key_file(data: bytes, archive: str, n: int, previous: bytes, since: int) -> KeyFile:
+    """E 5, one file, without the check that needs the root key."""
+    def demand(good: bool, sentence: str, code: str = "E_KEYS") -> None:
+        if not good:
+            raise Problem(code, sentence)
+
+    demand(len(data) <= MAX_KEYS, "it is larger than 64 KiB", "E_TOO_LARGE")
+    demand(data[-1:] == b"\n", "it does not end in a line feed")
+    members = parse_object(data[:-1], "E_KEYS", "it")
+    version: Any = members.get("format")
+    demand(isinstance(version, dict) and is_integer(version.get("major")) and is_integer(version.get("minor")), "it has no format version")
+    demand((version["major"], version["minor"]) == (0, 3), "its format is not 0.3", "E_VERSION")
+    texts = ("archive", "prev", "validFrom", "software", "rootKey", "mac")
+    demand(all(isinstance(members.get(member), str) for member in texts) and is_number(members.get("n"), 0, (1 << 64) - 1), "a member is missing or mistyped")
+    covered = data[:-75]
+    demand(data[-75:-67] == b',"mac":"' and data[-3:] == b'"}\n', "it does not end in its mac")
+    demand(is_digest(members["mac"]) and is_digest(members["prev"]), "mac or prev is no digest")
+    demand(UUID.match(members["archive"]) is not None, "archive is no UUID")
+    names: Any = members.get("recipients")
+    demand(isinstance(names, list) and all(isinstance(name, str) for name in names), "recipients are missing")
+    recipients = [read_bech32(name, "age") for name in names]
+    demand(0 < len(recipients) <= MAX_RECIPIENTS and None not in recipients, "there are no recipients, too many, or one is none")
+    known = [recipient or b"" for recipient in recipients]
+    demand(known == sorted(set(known)), "recipients are not in order, or one is there twice")
+    demand(all(agree(b"\1" * 32, recipient)[1] is not None for recipient in known), "a recipient hides nothing")
+    try:
+        valid_from = parse_time(members["validFrom"])
+    except (ValueError, OverflowError):
+        valid_from = -1
+    demand(members["validFrom"][-1:] == "Z" and is_time(valid_from), "validFrom is no time in UTC")
+    try:
+        root_key = base64.b64decode(members["rootKey"], validate=True)
+    except (binascii.Error, ValueError):
+        root_key = b""
+    demand(root_key != b"" and base64.b64encode(root_key).decode() == members["rootKey"], "rootKey is no base64")
+    demand(members["archive"] == archive, "it belongs to another archive", "E_ARCHIVE")
+    demand(members["n"] == n, "it has another number than its name", "E_NAME")
+    demand(members["prev"] == previous.hex(), "it does not follow what stands before it", "E_CHAIN")
+    demand(valid_from >= since, "it is older than the one before it", "E_TIME")
+    return KeyFile(covered, bytes.fromhex(members["mac"]), root_key, valid_from)
+
+
+def open_key_files(files: List[KeyFile], identities: List[bytes]) -> Keys:
+    """E 5: the root key, and that whoever wrote each file knew it."""
+    for file in reversed(files):
+        try:
+            root = open_file_of_age(file.root_key, identities)
+        except Problem as problem:
+            if problem.code != "E_NO_KEY":
+                raise
+            continue
+        if len(root) != 32:
+            raise Problem("E_KEYS", "the root key has not 32 bytes")
+        keys = Keys(identities, root)
+        if any(keys.keyed(3, other.covered) != other.mac for other in files):
+            raise Problem("E_KEYS", "a file of keys was not written by anybody who knows the root key")
+        return keys
+    raise Problem("E_NO_KEY", "none of the identities opens the archive")
 
 
 # --- the footer -------------------------------------------------------------------------------------------------------
@@ -359,8 +619,8 @@ def check_footer(data: bytes, size: int, minor: int) -> Tuple[Footer, Demand]:
     demand(f.check == hashlib.sha256(raw[:304]).digest()[:16], "E_FOOTER_CHECK", 304, "the footer does not match its check")
     demand((f.major, f.minor) == (0, minor), "E_VERSION", 16, f"format {f.major}.{f.minor} is not that of such an object, 0.{minor}")
     demand(f.features == 0, "E_FEATURE", 32, "unknown read-feature bits")
-    demand(f.flags & 3 == 0, "E_FEATURE", 28, "the object is encrypted or signed")
-    demand(f.encryption_length == 0, "E_FEATURE", 152, "the object has an encryption header")
+    demand(f.flags & 2 == 0, "E_FEATURE", 28, "the object is signed")
+    demand(bool(f.flags & ENCRYPTED) == (f.encryption_length > 0), "E_FEATURE", 152, "it is encrypted without an age header, or the reverse")
     demand(f.signer == 0, "E_FEATURE", 156, "the object has a signer")
     demand(f.flags & ~0x7F == 0, "E_RESERVED", 28, "reserved flags are set")
     demand(f.signature == ZERO64, "E_RESERVED", 320, "the signature is not zero")
@@ -377,7 +637,30 @@ def check_fields(f: Footer, base: int, demand: Demand) -> None:
     demand(f.first_time <= f.last_time, field, 112, "first time is after last time")
     demand(1 <= f.members <= f.records + 1 and (f.members > 1) == (f.records > 0), field, 104, "number of members cannot be")
     demand(0 < f.index_offset < base and f.index_length > 0, field, 128, "the index frame is not in the object")
-    demand(f.body_length == f.index_offset + f.index_length <= base, field, 144, "the length of the body cannot be")
+    stored = content = f.index_offset + f.index_length
+    if f.flags & ENCRYPTED:  # E 3
+        stored = f.encryption_length + 16 + sealed_size(content)
+    demand(f.body_length == stored <= base, field, 144, "the length of the body cannot be")
+
+
+def check_home(f: Footer, archive: Optional[str], demand: Demand) -> None:
+    """F 12, step 5, and E 6."""
+    demand(archive is None or uuid_text(f.archive) == archive, "E_ARCHIVE", 40, f"it belongs to archive {uuid_text(f.archive)}")
+    sealed = isinstance(archive, Home) and archive.sealed
+    demand(sealed or not f.flags & ENCRYPTED, "E_ENCRYPTED", 28, "it is encrypted, but the archive says that nothing in it is")
+    demand(not sealed or bool(f.flags & ENCRYPTED), "E_PLAIN", 28, "it is not encrypted, but everything in this archive must be")
+
+
+def open_body(load: Callable[[int, int], bytes], f: Footer, archive: Optional[str]) -> Optional[Payload]:
+    """E 3: what reads the content of a body; None if it is plain."""
+    keys = keys_of(archive)
+    return None if keys is None else Payload(load, f.encryption_length, f.index_offset + f.index_length, keys.identities)
+
+
+def shown_root(root: bytes, archive: Optional[str]) -> bytes:
+    """E 4: an event root as it is shown."""
+    keys = keys_of(archive)
+    return root if keys is None else keys.keyed(1, root)
 
 
 def read_footer(data: bytes, size: int, archive: Optional[str], slot: int) -> Footer:
@@ -392,7 +675,7 @@ def read_footer(data: bytes, size: int, archive: Optional[str], slot: int) -> Fo
     demand(f.records > 0 or f.first_time == f.last_time, field, 112, "no records, but two times")
     demand(bool(f.flags & FENCE) == (f.records == 0), field, 28, "a fence has no records, and any other segment has some")
     demand(not f.flags & FENCE or bool(f.flags & COMPLETE), field, 28, "a fence without a complete resume map")
-    demand(archive is None or uuid_text(f.archive) == archive, "E_ARCHIVE", 40, f"it belongs to archive {uuid_text(f.archive)}")
+    check_home(f, archive, demand)
     demand(f.first_slot == slot, "E_NAME", 64, f"it is slot {f.first_slot}, not {slot}")
     return f
 
@@ -493,7 +776,7 @@ class Frame(NamedTuple):
 INDEX_ENTRY = struct.Struct("<QIIIIQQqq32sQQ")
 
 
-def read_index_bytes(stored: memoryview, footer: Footer) -> bytes:
+def read_index_bytes(stored: memoryview, footer: Footer, public: bytes, archive: Optional[str]) -> bytes:
     """F 12, step 8, as far as the content of `.index`, of which at least the fields of fixed size are there."""
     at = footer.index_offset
 
@@ -501,7 +784,9 @@ def read_index_bytes(stored: memoryview, footer: Footer) -> bytes:
         if not good:
             raise Problem(code, sentence, at)
 
-    demand(hashlib.sha256(stored).digest() == footer.index_hash, "E_INDEX_HASH", "the index frame does not match the footer")
+    keys, raw_footer = keys_of(archive), FOOTER.pack(*footer)
+    found = hashlib.sha256(stored).digest() if keys is None else keys.keyed(2, raw_footer[16:256], raw_footer[288:304], public[16:48], bytes(stored))
+    demand(found == footer.index_hash, "E_INDEX_HASH", "the index frame does not match the footer")
     demand(footer.index_content <= MAX_INDEX, "E_LIMIT", "the index is larger than 16 MiB")
     content = decode_frame(stored, footer.index_content, at)
     name, begin, end, following = read_member(content, 0, at)
@@ -531,13 +816,13 @@ def check_totals(frames: List[Frame], members: int, records: int, limit: int, fo
     demand(sum(f.content for f in frames) <= limit, "E_LIMIT", f"the data frames have more than {limit // MIB} MiB")
 
 
-def read_index(data: memoryview, footer: Footer) -> List[Frame]:
-    """F 5 and F 12, step 8."""
+def read_index(body: memoryview, footer: Footer, public: bytes, archive: Optional[str]) -> List[Frame]:
+    """F 5 and F 12, step 8. `body` is its content."""
     def demand(good: bool, sentence: str) -> None:
         if not good:
             raise Problem("E_INDEX", sentence, footer.index_offset)
 
-    raw = read_index_bytes(data[footer.index_offset:footer.body_length], footer)
+    raw = read_index_bytes(body[footer.index_offset:footer.index_offset + footer.index_length], footer, public, archive)
     members, records, probes, bits, filter_size, count = struct.unpack_from("<QQBQQQ", raw, 8)
     demand(probes == bits == filter_size == 0, "the index of a log segment has a filter")
     demand(0 < count and count * INDEX_ENTRY.size == len(raw) - 49, "the number of frames does not fit the index")
@@ -949,9 +1234,9 @@ def read_parts(data: memoryview, footer: Footer, frames: List[Frame]) -> Tuple[L
     return parts, members, digest.hexdigest()
 
 
-def check_lines(parts: List[Part], members: List[int], frames: List[Frame], footer: Footer, complete: bool) -> None:
+def check_lines(parts: List[Part], members: List[int], frames: List[Frame], footer: Footer, complete: bool, archive: Optional[str]) -> None:
     """F 12, steps 11 and 12."""
-    root, flags = EventRoot(), footer.flags & FENCE | (COMPLETE if complete else 0)
+    root, flags = EventRoot(), footer.flags & (FENCE | ENCRYPTED) | (COMPLETE if complete else 0)
     seq, before, first = footer.first_seq - 1, None, None  # type: int, Optional[int], Optional[int]
     found = [[count, 0, 0, 0, 0, 0] for count in members]
     for part in parts:
@@ -981,8 +1266,14 @@ def check_lines(parts: List[Part], members: List[int], frames: List[Frame], foot
         raise Problem("E_TIME", "first or last time of the footer is not that of the lines")
     if flags != footer.flags:
         raise Problem("E_FLAGS", f"flags are {footer.flags:#x}, the content says {flags:#x}")
-    if root.root() != footer.root:
+    if shown_root(root.root(), archive) != footer.root:
         raise Problem("E_ROOT", "the event root does not match the lines")
+
+
+def content_of(view: memoryview, footer: Footer, archive: Optional[str], forgiving: bool = False) -> memoryview:
+    """The content of the body of a segment."""
+    payload = open_body(lambda at, length: bytes(view[at:at + length]), footer, archive)
+    return view if payload is None else memoryview(payload.read(0, payload.content, forgiving))
 
 
 def read_segment(data: bytes, archive: Optional[str], slot: int) -> Segment:
@@ -992,9 +1283,10 @@ def read_segment(data: bytes, archive: Optional[str], slot: int) -> Segment:
     if hashlib.sha256(view[:-FOOTER_SIZE]).digest() != footer.body_hash:
         raise Problem("E_BODY_HASH", "the bytes before the footer are not those that were written", 0)
     public = read_public(view, footer)
-    frames = read_index(view, footer)
-    parts, members, content_hash = read_parts(view, footer, frames)
-    check_lines(parts, members, frames, footer, public.complete)
+    body = content_of(view, footer, archive)
+    frames = read_index(body, footer, data[footer.body_length:-FOOTER_SIZE], archive)
+    parts, members, content_hash = read_parts(body, footer, frames)
+    check_lines(parts, members, frames, footer, public.complete, archive)
     return Segment(footer, hashlib.sha256(view).digest(), public, parts, content_hash)
 
 
@@ -1030,12 +1322,12 @@ def readable_footer(data: bytes, archive: Optional[str], slot: int) -> Optional[
         return None
 
 
-def salvage(data: bytes, slot: int) -> Optional[str]:
+def salvage(data: bytes, archive: Optional[str], slot: int) -> Optional[str]:
     """F 12, step 6: what the index still proves of a damaged segment."""
     try:
-        footer = read_footer(data, len(data), None, slot)
-        view = memoryview(data)
-        frames = read_index(view, footer)
+        footer = read_footer(data, len(data), archive, slot)
+        view = content_of(memoryview(data), footer, archive, True)
+        frames = read_index(view, footer, data[footer.body_length:-FOOTER_SIZE], archive)
     except Problem:
         return None
     good, bad = [], []  # type: List[str], List[str]
@@ -1329,6 +1621,8 @@ class Bundle(NamedTuple):
     frames: List[Frame]
     members_before: List[int]  # per frame, meta.json among them
     filter: bytes
+    archive: Optional[str]
+    payload: Optional[Payload]
 
     def lines(self, number: int, order: Order, digest: Any = None) -> Iterator[Line]:
         """B 8, step 9 and what follows of one frame: its lines, compared with what the index says of it."""
@@ -1346,7 +1640,7 @@ class Bundle(NamedTuple):
 
     def _lines(self, number: int, order: Order, digest: Any) -> Iterator[Line]:
         frame = self.frames[number]
-        stored = self.blob.read(frame.offset, frame.length)
+        stored = (self.payload or self.blob).read(frame.offset, frame.length)
         if hashlib.sha256(stored).digest() != frame.sha256:
             raise Problem("E_FRAME_HASH", f"data frame {number} does not match the index")
         content = decode_frame(memoryview(stored), frame.content, frame.offset)
@@ -1404,7 +1698,7 @@ def open_bundle(blob: Blob, archive: Optional[str], window: Window, part: int) -
     demand(0 < f.first_slot <= f.last_slot <= MAX_NUMBER, field, 64, "slots do not ascend from 1")
     check_fields(f, size - FOOTER_SIZE, demand)
     demand(1 <= f.records <= all_records, field, 96, "number of records does not fit the seqs")
-    demand(archive is None or uuid_text(f.archive) == archive, "E_ARCHIVE", 40, f"it belongs to archive {uuid_text(f.archive)}")
+    check_home(f, archive, demand)
     demand(size == expected.size, "E_COUNT", 0, f"it has {size} bytes, the manifest says {expected.size}")
     demand(f.records == expected.records, "E_COUNT", 96, f"it has {f.records} records, the manifest says {expected.records}")
     for at, member in ((22, "level"), (64, "first_slot"), (72, "last_slot"), (80, "first_seq"), (88, "last_seq"), (112, "first_time"),
@@ -1429,9 +1723,11 @@ def open_bundle(blob: Blob, archive: Optional[str], window: Window, part: int) -
     claim(public["head"] == window.head.hex(), "E_COUNT", "head is not that of the window in the manifest")
     claim({member: public["earliest"][member] for member in ("lo", "from", "gap") if member in public["earliest"]} == window.earliest,
           "E_COUNT", "earliest is not that of the window in the manifest")
-    frames, bloom = read_bundle_index(read_index_bytes(memoryview(blob.read(f.index_offset, f.index_length)), f), f)
+    payload = open_body(blob.read, f, archive)
+    stored = memoryview((payload or blob).read(f.index_offset, f.index_length))
+    frames, bloom = read_bundle_index(read_index_bytes(stored, f, frame, archive), f)
     before = list(itertools.accumulate((frame.members for frame in frames), initial=0))
-    return Bundle(blob, window, part, f, resume.entries, frame[16:48], frames, before, bloom)
+    return Bundle(blob, window, part, f, resume.entries, frame[16:48], frames, before, bloom, archive, payload)
 
 
 def check_bundle_meta(text: bytes, bundle: Bundle, offset: int) -> None:
@@ -1467,7 +1763,7 @@ def read_whole(window: Window, opened: Opener, parts: Optional[Sequence[int]] = 
     contents: List[str] = []
     earliest: Dict[str, int] = {}
     public, order, entries, before = b"", Order(), Proofs(), 0
-    offset = 0
+    offset, home = 0, None  # type: int, Optional[str]
 
     def put(line: Line) -> None:
         at = line.head["seq"] - low
@@ -1493,11 +1789,12 @@ def read_whole(window: Window, opened: Opener, parts: Optional[Sequence[int]] = 
                     add_leaves(roots[part][0], own, leaves)
                     continue
                 check_hashes(bundle, named)
+                home = bundle.archive
                 if public and bundle.public != public:
                     raise Problem("E_PUBLIC", "its public frame differs from that of the parts before it", bundle.footer.body_length)
                 public = bundle.public
                 entries.replace(bundle.entries)
-                bloom, flags, digest = Filter(), COMPLETE, hashlib.sha256()
+                bloom, flags, digest = Filter(), COMPLETE | bundle.footer.flags & ENCRYPTED, hashlib.sha256()
                 for number, frame in enumerate(bundle.frames):
                     offset = frame.offset
                     for line in bundle.lines(number, order, digest):
@@ -1532,11 +1829,11 @@ def read_whole(window: Window, opened: Opener, parts: Optional[Sequence[int]] = 
         times = times[0] or (moments[0] if moments else 0), before
         low += len(moments)
     for part, (found, said) in roots.items():
-        if found.root() != said:
+        if shown_root(found.root(), home) != said:
             raise Problem("E_ROOT", "the event root does not match the lines", None, window.parts[part - 1].name)
     if complete and earliest != window.earliest:
         raise Problem("E_PUBLIC", f"earliest of the {window} is not that of its lines")
-    if complete and root.root() != window.root:
+    if complete and shown_root(root.root(), home) != window.root:
         raise Problem("E_ROOT", f"the event root of the {window} does not match its lines")
     return Whole(times[0], times[1], contents, entries.digest())
 
@@ -1665,7 +1962,8 @@ Place = Union[int, Tuple[int, int, int]]  # where a line is: the slot of its seg
 class Archive:
     """F 1: the names below one directory, as they are when it is opened."""
 
-    def __init__(self, path: str):
+    def __init__(self, path: str, identities: Optional[List[bytes]] = None):
+        self.identities = identities or []
         self.path, self.notes, self.problems, self.uuid = path, [], [], None  # type: str, List[str], List[Problem], Optional[str]
         if not os.path.isdir(path):
             raise NoAnswer(f"{ascii(path)} is not a directory")
@@ -1675,11 +1973,11 @@ class Archive:
         self.said: List[str] = []  # why
         try:
             for name in self._names(""):
-                if name not in ("archive.json", "log", "probe", "man", "hist"):
-                    self.notes.append(f"{ascii(name)} is not known to format 0.2 and was passed over")
+                if name not in ("archive.json", "log", "probe", "man", "hist", "keys"):
+                    self.notes.append(f"{ascii(name)} is not known to format 0.3 and was passed over")
             for name in self._names("log"):
                 if name != "0000":
-                    self.notes.append(f"log/{ascii(name)} is not known to format 0.2 and was passed over")
+                    self.notes.append(f"log/{ascii(name)} is not known to format 0.3 and was passed over")
             self.slots = self._numbers(os.path.join("log", "0000"), "slot")
             self.manifests = self._numbers("man", "manifest")
         except OSError as error:
@@ -1708,9 +2006,34 @@ class Archive:
         path = os.path.join(self.path, "archive.json")
         if not os.path.lexists(path):
             raise Problem("E_IDENTITY", "there is no archive.json")
-        identity = read_identity(read_file(path, MAX_IDENTITY, "archive.json"))
-        self.uuid = identity["archive"]
+        data = read_file(path, MAX_IDENTITY, "archive.json")
+        identity = read_identity(data)
+        home = Home(identity["archive"])
+        self.uuid, home.sealed = home, identity["encryption"] == "age"
+        if home.sealed:
+            home.keys = self.keys(data, home)
         return identity
+
+    def keys(self, root: bytes, home: Home) -> Keys:
+        """E 5: all files of keys, opened and checked."""
+        files: List[KeyFile] = []
+        previous, since = hashlib.sha256(root).digest(), FIRST_TIME
+        name = "keys"
+        try:
+            for n in range(1, MAX_KEY_FILES + 1):
+                name = f"keys/{n:016x}.json"
+                if not os.path.lexists(os.path.join(self.path, name)):
+                    break
+                data = read_file(os.path.join(self.path, name), MAX_KEYS, name)
+                files.append(read_key_file(data, home, n, previous, since))
+                previous, since = hashlib.sha256(data).digest(), files[-1].valid_from
+            if not files:
+                raise Problem("E_MISSING", "it is not there")
+            name = f"keys/{len(files):016x}.json"
+            return open_key_files(files, self.identities)
+        except Problem as problem:
+            problem.slot = name
+            raise
 
     def load(self, slot: int) -> bytes:
         return read_file(os.path.join(self.path, "log", "0000", f"{slot:016x}"), MAX_SEGMENT, f"slot {slot}")
@@ -1888,7 +2211,7 @@ class Archive:
                 if own is not None:
                     with contextlib.suppress(Problem):
                         problem.left = own, read_public(memoryview(data), own)
-                intact = salvage(data, slot) if problem.code == "E_BODY_HASH" else None
+                intact = salvage(data, self.uuid, slot) if problem.code == "E_BODY_HASH" else None
                 problem.sentence += f" ({intact})" if intact else ""
                 found(problem, own)
                 watermark = own.last_time if own else watermark
@@ -1985,10 +2308,11 @@ class Facts:
 class Beside:
     """M 5, deep: what the segments say of each window of the newest manifest, gathered while they are read in order."""
 
-    def __init__(self, windows: List[Window]):
+    def __init__(self, windows: List[Window], archive: Optional[str]):
         self.windows = {window.first_slot: window for window in windows}
         self.proofs, self.maps_known, self.expected = Proofs(), True, 1
         self.window: Optional[Window] = None
+        self.archive = archive
         self.root, self.earliest = EventRoot(), {}  # type: EventRoot, Dict[str, int]
         self.entries: Dict[int, bytes] = {}  # by first slot: digest of Proofs at the end of the window
         self.compared: Set[int] = set()  # windows all of whose segments were read
@@ -2028,7 +2352,7 @@ class Beside:
         self.compared.add(window.first_slot)
         if (window.last_seq, window.last_time, window.head) != (f.last_seq, f.last_time, segment.sha256):
             yield Problem("E_CHAIN", f"last seq, last time or head of the {window} is not that of its last segment", None, name)
-        if window.root != self.root.root():
+        if window.root != shown_root(self.root.root(), self.archive):
             yield Problem("E_ROOT", f"the event root of the {window} is not that of its segments", None, name)
         if window.earliest != self.earliest:
             yield Problem("E_PUBLIC", f"earliest of the {window} is not that of its segments", None, name)
@@ -2083,21 +2407,22 @@ def verify_windows(archive: Archive, windows: List[Window], beside: Beside, prob
     return right
 
 
-def verify(path: str, facts: Optional[Facts] = None) -> int:
+def verify(path: str, facts: Optional[Facts] = None, identities: Optional[List[bytes]] = None) -> int:
     """Everything of F 12 with the deep check, O 3 for all neighbours, that gaps are closed by what names them, manifests and windows as
     deep as M 5 goes, and, if asked, O 4.3. 7 if there is a problem."""
     problems: List[Problem] = []
     printed, usable = 0, True
     archive: Optional[Archive] = None
     try:
-        archive = Archive(path)
+        archive = Archive(path, identities)
         identity = archive.identity()
         show(f"archive {identity['archive']} of cluster {ascii(identity['cluster'])[1:-1]}, created {identity['created']}")
     except (Problem, NoAnswer) as error:
         if archive is None and isinstance(error, NoAnswer):
             raise
         problems.append(as_problem(error))
-        usable = problems[0].code not in ("E_VERSION", "E_FEATURE")  # what we do not know how to read, we do not judge
+        sealed = archive is not None and isinstance(archive.uuid, Home) and archive.uuid.sealed
+        usable = problems[0].code not in ("E_VERSION", "E_FEATURE") and not sealed  # what we do not know how to read, we do not judge
     ranges: List[List[int]] = []
     count = epochs = known = 0
     openings: Set[int] = set()
@@ -2106,7 +2431,7 @@ def verify(path: str, facts: Optional[Facts] = None) -> int:
     if archive is not None and usable:
         newest, named = verify_manifests(archive, problems)
         windows = newest.windows if newest else []
-        beside = Beside(windows)
+        beside = Beside(windows, archive.uuid)
         if windows and (archive.slots or [0])[-1] <= windows[-1].last_slot:
             end = windows[-1].last_slot + 1
             problems.append(Problem("E_MISSING", f"slot {end} is not there, but a window goes up to {end - 1}", None, end))
@@ -2148,7 +2473,7 @@ def verify(path: str, facts: Optional[Facts] = None) -> int:
             archive.notes.append("no bundle was checked: the newest manifest cannot be read")
         for name in archive.bundles():
             if DIGEST.match(name) is None:
-                archive.notes.append(f"hist/{ascii(name)} is not known to format 0.2 and was passed over")
+                archive.notes.append(f"hist/{ascii(name)} is not known to format 0.3 and was passed over")
             elif name not in named and newest is not None:
                 archive.notes.append(f"hist/{name} is named by no manifest")
     for problem in problems[printed:]:
@@ -2204,9 +2529,9 @@ def complain(problems: List[Problem]) -> int:
     return 7 if problems else 0
 
 
-def log(path: str, keep_going: bool, log_only: bool = False) -> int:
+def log(path: str, keep_going: bool, log_only: bool = False, identities: Optional[List[bytes]] = None) -> int:
     """One line per record, in the order of seqs, of windows (the bundles of which are read as often as needed) as of segments."""
-    archive = Archive(path)
+    archive = Archive(path, identities)
     archive.identity()
     problems: List[Problem] = []
 
@@ -2478,9 +2803,9 @@ def find_target(archive: Archive, at: str, keep_going: bool) -> Target:
     raise NoAnswer(f"the archive has no record {wanted}, or it is damaged")
 
 
-def dump(path: str, at: str, explain: bool, keep_going: bool, log_only: bool = False) -> int:
+def dump(path: str, at: str, explain: bool, keep_going: bool, log_only: bool = False, identities: Optional[List[bytes]] = None) -> int:
     """O 4: three passes, none of which holds more than one segment or frame: what surrounds T, the state at S, the objects themselves."""
-    archive = Archive(path)
+    archive = Archive(path, identities)
     archive.identity()
     before: List[Problem] = []
     if not log_only:
@@ -2581,12 +2906,58 @@ def read_vector(path: str) -> Tuple[Dict[str, str], bytes]:
         raise NoAnswer(f"{os.path.basename(path)}: the object is not base64") from None
 
 
+def home_of(headers: Dict[str, str]) -> str:
+    """F 14: the archive, and what its reader has."""
+    home = Home(headers["archive"])
+    if "root-key" in headers:
+        secret = read_bech32(headers["identity"], "AGE-SECRET-KEY-")
+        if secret is None:
+            raise ValueError("identity")
+        home.sealed, home.keys = True, Keys([secret], bytes.fromhex(headers["root-key"]))
+    return home
+
+
+def run_key_vector(headers: Dict[str, str], data: bytes) -> str:
+    """F 14, of a file of keys."""
+    secret = read_bech32(headers.get("identity", ""), "AGE-SECRET-KEY-")
+    if secret is None:
+        return "bad header: identity"
+    got, root = "ok", ""
+    try:
+        file = read_key_file(data, headers["archive"], int(headers["n"]), bytes.fromhex(headers["prev"]), FIRST_TIME)
+        root = open_key_files([file], [secret]).root.hex()
+    except Problem as problem:
+        got = problem.code
+    except (KeyError, ValueError) as error:
+        return f"bad header: {one_line(error)}"
+    if got != headers["expect"]:
+        return f"expected {headers['expect']}, got {got}"
+    return "" if got != "ok" or root == headers.get("root-key") else f"root-key is {root}"
+
+
+def run_age_vector(headers: Dict[str, str], data: bytes) -> str:
+    """F 14, of an age file."""
+    secret = read_bech32(headers.get("identity", ""), "AGE-SECRET-KEY-")
+    if secret is None:
+        return "bad header: identity"
+    got, content = "ok", ""
+    try:
+        content = open_file_of_age(data, [secret]).hex()
+    except Problem as problem:
+        got = problem.code
+    if got != headers["expect"]:
+        return f"expected {headers['expect']}, got {got}"
+    return "" if got != "ok" or content == headers.get("plaintext", "") else "another plaintext"
+
+
 def run_vector(directory: str, name: str) -> str:
     """The empty text if the vector gives what it expects, else what is wrong."""
     headers, data = read_vector(os.path.join(directory, name))
     expect, deep = headers.get("expect"), headers.get("deep") == "yes"
-    if not expect or headers.get("object") not in ("segment", "identity", "bundle", "manifest"):
+    if not expect or headers.get("object") not in ("segment", "identity", "bundle", "manifest", "keys", "age"):
         return "the vector has no expect or no object"
+    if headers["object"] in ("keys", "age"):
+        return run_key_vector(headers, data) if headers["object"] == "keys" else run_age_vector(headers, data)
     if headers["object"] == "bundle":
         return run_bundle_vector(headers, data)
     got, segment = "ok", None  # type: str, Optional[Segment]
@@ -2600,10 +2971,10 @@ def run_vector(directory: str, name: str) -> str:
                 check_manifest_follows(manifest, read_manifest(before, other["archive"], int(other["n"])))
         else:
             slot = int(headers["slot"])
-            segment = read_segment(data, headers["archive"], slot)
+            segment = read_segment(data, home_of(headers), slot)
             if "follows" in headers:
                 other, before = read_vector(os.path.join(directory, os.path.basename(headers["follows"])))
-                check_follows(segment.footer, (read_footer(before, len(before), None, int(other["slot"])), hashlib.sha256(before).digest()))
+                check_follows(segment.footer, (read_footer(before, len(before), home_of(other), int(other["slot"])), hashlib.sha256(before).digest()))
             elif slot == 1:
                 check_follows(segment.footer, None)
             if deep or expect == "ok":
@@ -2644,7 +3015,7 @@ def run_bundle_vector(headers: Dict[str, str], data: bytes) -> str:
 
     @contextlib.contextmanager
     def opened(number: int) -> Iterator[Bundle]:
-        yield open_bundle(Blob(io.BytesIO(data), len(data)), headers["archive"], window, number)
+        yield open_bundle(Blob(io.BytesIO(data), len(data)), home_of(headers), window, number)
 
     got = "ok"
     try:
@@ -2689,12 +3060,14 @@ def vectors(directory: str) -> int:
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
-    parser = argparse.ArgumentParser(prog="reader.py", description="Reads a VMRewind archive (format 0.1 and 0.2) from a directory.")
+    parser = argparse.ArgumentParser(prog="reader.py", description="Reads a VMRewind archive (format 0.1 to 0.3) from a directory.")
     commands = parser.add_subparsers(dest="command", required=True)
     for name, what in (("verify", "check everything; exit 7 if there is a problem"), ("log", "print one JSON line per record"),
                        ("dump", "print the objects as they were"), ("vectors", "run the vectors of the specification")):
         command = commands.add_parser(name, help=what)
         command.add_argument("directory")
+        if name != "vectors":
+            command.add_argument("--identity", action="append", default=[], metavar="FILE", help="an age identity file, for an encrypted archive")
         if name == "verify":
             command.add_argument("--facts", action="store_true", help="also check ordering.md 4.3 (facts 2, 3 and 5), in memory for every object")
         if name in ("log", "dump"):
@@ -2705,12 +3078,15 @@ def main(arguments: Optional[List[str]] = None) -> int:
             command.add_argument("--explain", action="store_true", help="what is uncertain as JSON on stderr")
     given = parser.parse_args(arguments)
     try:
+        identities: List[bytes] = []
+        for name in getattr(given, "identity", []):
+            identities += read_identities(read_file(name, MAX_KEYS, "an identity file").decode("utf-8", "replace"))
         if given.command == "verify":
-            code = verify(given.directory, Facts() if given.facts else None)
+            code = verify(given.directory, Facts() if given.facts else None, identities)
         elif given.command == "log":
-            code = log(given.directory, given.keep_going, given.log_only)
+            code = log(given.directory, given.keep_going, given.log_only, identities)
         elif given.command == "dump":
-            code = dump(given.directory, given.at, given.explain, given.keep_going, given.log_only)
+            code = dump(given.directory, given.at, given.explain, given.keep_going, given.log_only, identities)
         else:
             code = vectors(given.directory)
         sys.stdout.flush()

@@ -4,8 +4,10 @@ Does not: use anything of the program; the vectors are run by `reader.py vectors
 """
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
+import hmac
 import io
 import json
 import os
@@ -30,6 +32,9 @@ IDENTITY = {"format": {"major": 0, "minor": 1}, "features": {"read": [], "write"
 
 def sha(data: bytes) -> bytes:
     return hashlib.sha256(data).digest()
+
+
+SEALED = (json.dumps({**IDENTITY, "encryption": "age"}, separators=(",", ":")) + "\n").encode()
 
 
 def compact(value: Any) -> str:
@@ -77,8 +82,63 @@ def zstd(content: bytes) -> bytes:
     return zstandard.ZstdCompressor(write_checksum=True, write_content_size=True).compress(content)
 
 
+class Sealer:
+    """Writes age files and keyed hashes, with the primitives of `cryptography` and nothing of the reader."""
+
+    def __init__(self, root: bytes = b"R" * 32, recipients: Tuple[int, ...] = (1, 2)):
+        self.root, self.recipients, self.count = root, [bytes([n]) * 32 for n in recipients], 0
+
+    def keyed(self, purpose: int, *parts: bytes) -> bytes:
+        return hmac.new(self.root, bytes([purpose]) + b"".join(parts), hashlib.sha256).digest()
+
+    def age(self, content: bytes) -> Tuple[bytes, int]:
+        """An age file, and the length of its header."""
+        from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+        from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+        from cryptography.hazmat.primitives.hashes import SHA256
+        from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+        def derive(secret: bytes, salt: bytes, info: bytes) -> bytes:
+            return HKDF(SHA256(), 32, salt, info).derive(secret)
+
+        self.count += 1
+        file_key, nonce = sha(b"file %d" % self.count)[:16], sha(b"nonce %d" % self.count)[:16]
+        header = b"age-encryption.org/v1\n"
+        for number, secret in enumerate(self.recipients):
+            public = X25519PrivateKey.from_private_bytes(secret).public_key()
+            own = X25519PrivateKey.from_private_bytes(sha(b"%d %d" % (self.count, number)))
+            share = own.public_key().public_bytes_raw()
+            key = derive(own.exchange(public), share + public.public_bytes_raw(), b"age-encryption.org/v1/X25519")
+            body = ChaCha20Poly1305(key).encrypt(bytes(12), file_key, None)
+            header += b"-> X25519 " + base64.b64encode(share).rstrip(b"=") + b"\n" + base64.b64encode(body).rstrip(b"=") + b"\n"
+        header += b"---"
+        header += b" " + base64.b64encode(hmac.new(derive(file_key, b"", b"header"), header, hashlib.sha256).digest()).rstrip(b"=") + b"\n"
+        cipher, chunks = ChaCha20Poly1305(derive(file_key, nonce, b"payload")), [content[at:at + 65536] for at in range(0, len(content), 65536)] or [b""]
+        sealed = [cipher.encrypt(number.to_bytes(11, "big") + bytes([number + 1 == len(chunks)]), chunk, None) for number, chunk in enumerate(chunks)]
+        return header + nonce + b"".join(sealed), len(header)
+
+    def keys(self, number: int = 1, previous: bytes = b"", root: Optional[bytes] = None, **changes: Any) -> bytes:
+        from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+        public = sorted(X25519PrivateKey.from_private_bytes(secret).public_key().public_bytes_raw() for secret in self.recipients)
+        members = {"format": {"major": 0, "minor": 3}, "archive": ARCHIVE, "n": number, "prev": (previous or sha(SEALED)).hex(),
+                   "recipients": [bech32("age", key) for key in public], "validFrom": "2026-01-02T03:04:05Z", "software": "test",
+                   "rootKey": base64.b64encode(self.age(root or self.root)[0]).decode(), **changes}
+        covered = compact(members)[:-1].encode()
+        return covered + b',"mac":"' + self.keyed(3, covered).hex().encode() + b'"}\n'
+
+
+def bech32(prefix: str, key: bytes) -> str:
+    """Of 32 bytes, as BIP 173 says."""
+    bits = "".join(f"{byte:08b}" for byte in key) + "0000"
+    values = [int(bits[at:at + 5], 2) for at in range(0, len(bits), 5)]
+    check = reader.bech32_checksum(prefix, values + [0] * 6) ^ 1
+    return prefix + "1" + "".join("qpzry9x8gf2tvdw0s3jn54khce6mua7l"[value] for value in values + [check >> 5 * (5 - i) & 31 for i in range(6)])
+
+
 class Maker:
     """Writes segments. `hooks` change one thing each, before whatever covers it is computed."""
+
+    sealer: Optional[Sealer] = None
 
     def __init__(self) -> None:
         self.slot, self.seq, self.epoch, self.watermark = 0, 0, 0, START
@@ -103,6 +163,7 @@ class Maker:
         times = [head.get("t", START) for head in heads] or [self.watermark]
         times = [t if isinstance(t, int) else START for t in times]
         root = change("root", tree([leaf(line) for line in raw]))
+        root = self.sealer.keyed(1, root) if self.sealer else root
         f: Dict[str, Any] = dict(
             skippable=0x184D2A5D, length=376, magic=b"KVBFOOT1", major=0, minor=1, kind=1, level=0, shard=0,
             flags=(4 if fence else 0) | (8 if complete else 0) | (16 if any(h.get("op") == "G" for h in heads) else 0)
@@ -140,9 +201,15 @@ class Maker:
         public_json = change("public_json", public_json)
         public = b"KVBPUB01" + sha(public_json) + public_json
         public = change("public", struct.pack("<II", 0x184D2A5C, len(public)) + public)
-        body = b"".join(frames) + index_frame
+        body, header = b"".join(frames) + index_frame, 0
+        if self.sealer:
+            body, header = self.sealer.age(body)
+            f["flags"] |= 1
         f.update(index_offset=offset, index_length=len(index_frame), index_content=len(index_content), body_length=len(body),
-                 body_hash=sha(body + public), index_hash=sha(index_frame))
+                 encryption_length=header, body_hash=sha(body + public), index_hash=sha(index_frame))
+        if self.sealer:
+            fields = struct.pack("<II8sHHHHIIQ16sQQQQQQQqqQIIQII32s32s32s32s16s", *f.values())
+            f["index_hash"] = self.sealer.keyed(2, fields[16:256], fields[288:304], public[16:48], index_frame)
         f = change("footer", f)
         packed = struct.pack("<II8sHHHHIIQ16sQQQQQQQqqQIIQII32s32s32s32s16s", *f.values())
         data = body + public + packed + sha(packed)[:16] + hooks.get("signature", bytes(64))
@@ -639,6 +706,93 @@ class Segments(unittest.TestCase):
         self.assertEqual(follow(change(watermark=START), []), "E_TIME")
 
 
+class Sealed(unittest.TestCase):
+    """Encrypted archives."""
+
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.path, self.key = os.path.join(folder.name, "archive"), os.path.join(folder.name, "key")
+        with open(self.key, "w", encoding="utf-8") as file:
+            file.write(f"# a comment\n{bech32('age-secret-key-', bytes([2]) * 32).upper()}\n")
+
+    def archive(self, segments: Dict[int, bytes], *keys: bytes) -> None:
+        write_archive(self.path, segments, SEALED)
+        os.makedirs(os.path.join(self.path, "keys"))
+        for number, data in enumerate(keys, 1):
+            with open(os.path.join(self.path, "keys", f"{number:016x}.json"), "wb") as file:
+                file.write(data)
+
+    def segments(self, sealer: Optional[Sealer]) -> Dict[int, bytes]:
+        maker = Maker()
+        maker.sealer = sealer
+        big = obj("vm", "2", extra=f',"text":"{random.Random(1).randbytes(90_000).hex()}"')
+        return {1: maker.segment([]), 2: maker.segment([rec(1, "A", body=obj("vm"))]), 3: maker.segment([rec(2, "M", body=big)])}
+
+    def codes(self, *more: str) -> List[str]:
+        _, out, _ = run("verify", self.path, *more)
+        return [line.split(" ")[0] for line in out.splitlines() if line.startswith("E_")]
+
+    def test_an_encrypted_archive_is_read_with_its_key_and_with_no_other(self) -> None:
+        sealer = Sealer()
+        segments = self.segments(sealer)
+        self.archive(segments, sealer.keys())
+        self.assertGreater(len(segments[3]), 90_000, "several chunks")
+        self.assertEqual(self.codes("--identity", self.key), [])
+        code, out, _ = run("dump", self.path, "--at", "latest", "--identity", self.key)
+        self.assertEqual((code, len(out.splitlines())), (0, 1))
+        self.assertEqual(self.codes(), ["E_NO_KEY"])
+        with open(self.key, "w", encoding="utf-8") as file:
+            file.write(bech32("age-secret-key-", bytes([7]) * 32).upper())
+        self.assertEqual(self.codes("--identity", self.key), ["E_NO_KEY"])
+
+    def test_what_is_not_encrypted_or_sealed_by_a_stranger_is_refused(self) -> None:
+        sealer = Sealer()
+        good = self.segments(sealer)
+        plain, forged, others = self.segments(None), self.segments(Sealer(b"X" * 32)), self.segments(Sealer(recipients=(7, 8)))
+        self.archive({**good, 3: plain[3]}, sealer.keys())
+        for replaced, expected in ((plain[3], "E_PLAIN"), (forged[3], "E_INDEX_HASH"), (others[3], "E_NO_KEY"), (good[3], None)):
+            with open(os.path.join(self.path, "log", "0000", f"{3:016x}"), "wb") as file:
+                file.write(replaced)
+            self.assertEqual(self.codes("--identity", self.key), [expected] if expected else [])
+        with open(os.path.join(self.path, "archive.json"), "wb") as file:
+            file.write(compact(IDENTITY).encode() + b"\n")
+        self.assertEqual(set(self.codes("--identity", self.key)), {"E_ENCRYPTED"})
+
+    def test_every_byte_of_a_small_sealed_segment_is_vouched_for(self) -> None:
+        sealer = Sealer()
+        home = reader.Home(ARCHIVE)
+        home.sealed, home.keys = True, reader.Keys([bytes([1]) * 32], sealer.root)
+        good = self.segments(sealer)[2]
+        reader.read_segment(good, home, 2)
+        for at in range(0, len(good), 3):
+            damaged = bytearray(good)
+            damaged[at] ^= 1 << at % 8
+            fixed = bytes(damaged[:-384]), bytearray(damaged[-384:])
+            if not 160 <= at - (len(good) - 384) < 192:
+                fixed[1][160:192] = sha(fixed[0])
+            fixed[1][304:320] = sha(bytes(fixed[1][:304]))[:16]
+            if fixed[0] + bytes(fixed[1]) == good:
+                continue
+            with self.assertRaises(reader.Problem, msg=f"byte {at}"):
+                reader.read_segment(fixed[0] + bytes(fixed[1]), home, 2)
+
+    def test_files_of_keys_follow_each_other_and_are_written_by_who_knows_the_root_key(self) -> None:
+        sealer = Sealer()
+        first = sealer.keys()
+        second = sealer.keys(2, sha(first))
+        stranger = Sealer(b"X" * 32)
+        cases = [([first, second], []), ([first, stranger.keys(2, sha(first))], ["E_KEYS"]), ([first, sealer.keys(2, sha(second))], ["E_CHAIN"]),
+                 ([first, sealer.keys(3, sha(first))], ["E_NAME"]), ([first, sealer.keys(2, sha(first), validFrom="2026-01-02T03:04:04Z")], ["E_TIME"]),
+                 ([sealer.keys(recipients=[])], ["E_KEYS"]), ([sealer.keys(root=b"short")], ["E_KEYS"]), ([first[:-1]], ["E_KEYS"]), ([], ["E_MISSING"])]
+        for files, expected in cases:
+            with self.subTest(expected):
+                if os.path.exists(self.path):
+                    os.rename(self.path, f"{self.path}.{random.random()}")
+                self.archive(self.segments(sealer), *files)
+                self.assertEqual(self.codes("--identity", self.key), expected)
+
+
 class Archives(unittest.TestCase):
     def setUp(self) -> None:
         temporary = tempfile.TemporaryDirectory()
@@ -876,7 +1030,7 @@ class Archives(unittest.TestCase):
             ("E_IDENTITY", identity(archive="A" + ARCHIVE[1:])), ("E_IDENTITY", identity(cluster="")), ("E_IDENTITY", identity(created="now")),
             ("E_IDENTITY", identity(created="2026-01-02T03:04:05+02:00")), ("E_IDENTITY", identity(format={"major": 0, "minor": True})), ("E_IDENTITY", identity(features=[])),
             ("E_IDENTITY", identity(software=None)), ("E_VERSION", identity(format={"major": 0, "minor": 2})), ("E_FEATURE", identity(hash="md5")),
-            ("E_FEATURE", identity(encryption="age")), ("E_FEATURE", identity(features={"read": ["x"], "write": [], "maintain": []})),
+            ("E_FEATURE", identity(encryption="pgp")), ("ok", identity(encryption="age")), ("E_FEATURE", identity(features={"read": ["x"], "write": [], "maintain": []})),
             ("E_TOO_LARGE", identity(more="x" * 70000))]
         for expected, data in cases:
             try:

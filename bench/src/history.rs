@@ -48,6 +48,7 @@ impl Author {
             cluster: "another-cluster".into(),
             created,
             software: "vmrewind-bench".into(),
+            keys: None,
         };
         init(&store, new).await?;
         let archive = Archive::open(store).await?;

@@ -234,7 +234,8 @@ fn format_code() -> String {
     let src = root().join("crates/archive/src");
     let mut files = rust_files(&src.join("format"));
     files.extend(rust_files(&src.join("manifest")));
-    files.extend(["identity.rs", "manifest.rs"].map(|name| src.join(name)));
+    files.extend(rust_files(&src.join("keys")));
+    files.extend(["identity.rs", "keys.rs", "manifest.rs"].map(|name| src.join(name)));
     let mut code = String::new();
     for file in files.iter().filter(|file| !is_test_code(file)) {
         let name = file.strip_prefix(&src).expect("below the sources").display();
@@ -250,12 +251,14 @@ fn format_code() -> String {
     vmrewind_model::Digest::of(code.as_bytes()).hex()
 }
 
+/// The documents of the specification.
+const DOCUMENTS: [&str; 5] = ["format.md", "ordering.md", "bundles.md", "manifests.md", "encryption.md"];
+
 /// The specification with its vectors, as one digest.
 fn specification() -> String {
     let spec = root().join("spec");
     let vectors = fs::read_dir(spec.join("vectors")).expect("vectors").flatten().map(|entry| entry.path());
-    let mut files: Vec<PathBuf> =
-        vectors.chain(["format.md", "ordering.md", "bundles.md", "manifests.md"].map(|name| spec.join(name))).collect();
+    let mut files: Vec<PathBuf> = vectors.chain(DOCUMENTS.map(|name| spec.join(name))).collect();
     files.sort();
     let read = |file: &PathBuf| fs::read(file).expect("readable");
     let text: Vec<u8> = files.iter().flat_map(read).collect();

@@ -16,7 +16,13 @@ use vmrewind_model::{Record, RecordKey, Seq};
 
 use crate::{
     ArchiveError, At, Cpu, Damage, Head, Identity, Part, Progress, Segment, SeqRange, State, Store, Timeline,
-    format::{Code, fault::Fault, limits, line::Line},
+    format::{
+        Code,
+        fault::Fault,
+        home::{Home, Lock},
+        limits,
+        line::Line,
+    },
     head,
     manifest::{self, Rolled},
     paths, read, state, timeline, window,
@@ -38,10 +44,12 @@ pub struct Archive {
     standing: Arc<OnceLock<Vec<Rolled>>>,
     /// Slots that cannot be read, and what stands before and behind them: the last ones that were looked for.
     pub(crate) hole: Arc<Mutex<Option<read::Hole>>>,
+    /// How bodies are written and read.
+    pub(crate) lock: Lock,
 }
 
 impl Archive {
-    /// Opens the archive in `store`.
+    /// Opens the archive in `store`. One that is encrypted shows little until it is opened with [`Self::unlock`].
     ///
     /// # Errors
     /// [`ArchiveError::NoArchive`] if there is none, [`ArchiveError::Unsupported`] if it needs a newer program.
@@ -51,20 +59,12 @@ impl Archive {
             return Err(ArchiveError::NoArchive { place });
         };
         let identity = Identity::parse(&bytes, &place)?;
-        Ok(Self {
-            store,
-            identity,
-            cpu: Cpu::default(),
-            known: Arc::default(),
-            passing: false,
-            rolled: true,
-            standing: Arc::default(),
-            hole: Arc::default(),
-        })
+        Ok(Self::nameless(store, identity, Cpu::default()))
     }
 
     /// Opens an archive whose identity is known otherwise, or stood in for.
     pub(crate) fn nameless(store: Store, identity: Identity, cpu: Cpu) -> Self {
+        let lock = if identity.encrypted { Lock::Shut } else { Lock::Plain };
         Self {
             store,
             identity,
@@ -74,7 +74,13 @@ impl Archive {
             rolled: true,
             standing: Arc::default(),
             hole: Arc::default(),
+            lock,
         }
+    }
+
+    /// Returns what its objects are checked against, written and read with.
+    pub(crate) fn home(&self) -> Home {
+        Home { archive: self.identity.archive, lock: self.lock.clone() }
     }
 
     /// Sets where segments are decoded; tokio's blocking threads by default.

@@ -159,7 +159,7 @@ impl Writer {
         let slot = self.head.segment + 1;
         let (resume, map) = self.resume_after(input.resume, input.complete, slot);
         let draft = Draft {
-            archive: self.archive.identity.archive,
+            home: self.archive.home(),
             slot,
             epoch: self.head.epoch,
             nonce: self.head.nonce,
@@ -241,7 +241,7 @@ impl Writer {
 
     /// Ends this writer because a slot that it would have to write holds something else.
     fn lost(&mut self, slot: u64, found: &Bytes) -> ArchiveError {
-        let end = match decode::peek(found, found.len() as u64, self.archive.identity.archive, slot) {
+        let end = match decode::peek(found, found.len() as u64, self.archive.home(), slot) {
             Ok(Peek::Done(end)) if end.0.epoch > self.head.epoch => End::Fenced { slot, epoch: end.0.epoch },
             Ok(Peek::Done(end)) => End::Fork { slot, epoch: end.0.epoch },
             Ok(Peek::Longer(_)) | Err(_) => End::Fork { slot, epoch: Epoch(0) },

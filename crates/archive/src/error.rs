@@ -5,7 +5,7 @@
 use uuid::Uuid;
 use vmrewind_model::Epoch;
 
-use crate::{Damage, UrlError, store::Answer};
+use crate::{Code, Damage, UrlError, store::Answer};
 
 /// An error of a lower layer.
 pub(crate) type Source = Box<dyn std::error::Error + Send + Sync>;
@@ -156,6 +156,20 @@ pub enum ArchiveError {
     /// An object of the archive is damaged or missing.
     #[error(transparent)]
     Damaged(#[from] Box<Damage>),
+    /// The archive is encrypted, and what would open it was not given.
+    #[error("{what}")]
+    Locked {
+        /// What cannot be opened, and why.
+        what: String,
+    },
+    /// The archive is not encrypted to those for whom the caller was told to write.
+    #[error("{place} cannot be written to: {what}")]
+    OtherRecipients {
+        /// The place.
+        place: String,
+        /// Who is told, and who not.
+        what: String,
+    },
     /// What was asked for is not in the archive.
     #[error("{what}")]
     NotFound {
@@ -169,7 +183,11 @@ pub enum ArchiveError {
 
 impl From<Damage> for ArchiveError {
     fn from(damage: Damage) -> Self {
-        Self::Damaged(Box::new(damage))
+        match damage.code {
+            // What cannot be opened is not damaged.
+            Code::NoKey => Self::Locked { what: format!("{}: {}", damage.object, damage.detail) },
+            _ => Self::Damaged(Box::new(damage)),
+        }
     }
 }
 
@@ -182,6 +200,8 @@ pub enum ErrorKind {
     Fenced,
     /// Grant a right.
     Denied,
+    /// Give the key that opens the archive.
+    Locked,
     /// The archive is damaged: see what is lost and what is not, keep a copy, and go on knowingly.
     Data,
     /// Fix the input.
@@ -202,12 +222,16 @@ impl ArchiveError {
             Self::Unavailable { .. } | Self::StoreFailed { .. } => ErrorKind::Unavailable,
             Self::Denied { .. } => ErrorKind::Denied,
             Self::NoPlace { .. } | Self::NoArchive { .. } | Self::NotFound { .. } => ErrorKind::NotFound,
-            Self::AlreadyArchive { .. } | Self::OtherArchive { .. } | Self::Ahead { .. } => ErrorKind::Conflict,
+            Self::AlreadyArchive { .. }
+            | Self::OtherArchive { .. }
+            | Self::OtherRecipients { .. }
+            | Self::Ahead { .. } => ErrorKind::Conflict,
             Self::NotEmpty { .. }
             | Self::Unsupported { .. }
             | Self::UnsafeStore { .. }
             | Self::Url(_)
             | Self::Input { .. } => ErrorKind::Invalid,
+            Self::Locked { .. } => ErrorKind::Locked,
             Self::Fenced { .. } | Self::Stalled { .. } => ErrorKind::Fenced,
             Self::Fork { .. } | Self::Differs { .. } | Self::Damaged(_) => ErrorKind::Data,
             Self::Bug(_) => ErrorKind::Bug,
@@ -269,6 +293,13 @@ impl ArchiveError {
             }
             Self::Damaged(_) => {
                 "What is intact stays readable; `kubectl vmrewind info` lists everything that is damaged."
+            }
+            Self::OtherRecipients { .. } => {
+                "Find out who changed which. `kubectl vmrewind key list` tells whom the archive is encrypted to, and since when; if \
+                 that is meant, configure the same recipients. Nothing was written."
+            }
+            Self::Locked { .. } => {
+                "Give an identity file that opens it: --identity FILE, or VMREWIND_IDENTITY in the environment."
             }
             Self::Bug(_) => "Please report it with the command and the version.",
             Self::Url(_) | Self::Input { .. } | Self::NotFound { .. } => return None,

@@ -64,7 +64,7 @@ impl Writer {
         let slot = head.segment + 1;
         let resume: BTreeMap<_, _> = fence.resume.into_iter().map(|entry| (entry.id.clone(), entry)).collect();
         let draft = Draft {
-            archive: archive.identity.archive,
+            home: archive.home(),
             slot,
             epoch: head.epoch.next(),
             nonce: fence.nonce,
@@ -88,7 +88,7 @@ impl Writer {
                 is_newest(archive, slot).await?;
                 Ok(owner(ours, entries))
             }
-            Some(found) => match decode::peek(&found, found.len() as u64, archive.identity.archive, slot) {
+            Some(found) => match decode::peek(&found, found.len() as u64, archive.home(), slot) {
                 // An earlier call of this very attempt landed, perhaps with another clock reading.
                 Ok(Peek::Done(end)) if end.0.fence && end.0.nonce == fence.nonce && end.0.prev == head.digest => {
                     archive.store.make_durable(&paths::segment(slot)).await?;

@@ -29,6 +29,8 @@ pub struct Identity {
     pub archive: Uuid,
     /// The cluster it holds: the uid of its namespace `kube-system`.
     pub cluster: String,
+    /// Whether its objects are encrypted.
+    pub encrypted: bool,
     /// When it was made.
     pub created: Timestamp,
     /// The program that made it.
@@ -45,6 +47,10 @@ pub struct Features {
     /// Needed to compact, thin out or repair.
     pub maintain: Vec<String>,
 }
+
+/// What `encryption` says.
+const NONE: &str = "none";
+const AGE: &str = "age";
 
 /// The members of `archive.json`, in the order in which they are written.
 #[derive(Serialize, Deserialize)]
@@ -75,7 +81,7 @@ impl Identity {
             cluster: self.cluster.clone(),
             created: self.created.to_string(),
             hash: "sha256".into(),
-            encryption: "none".into(),
+            encryption: if self.encrypted { AGE } else { NONE }.into(),
             software: self.software.clone(),
         };
         let mut bytes = serde_json::to_vec(&members).map_err(|error| ArchiveError::Bug(error.to_string()))?;
@@ -116,12 +122,14 @@ impl Identity {
             return Err(Fault::new(Code::Feature, format!("reading needs the feature {feature:?}")));
         }
         demand(members.hash == "sha256", Code::Feature, "it uses another hash than sha256")?;
-        demand(members.encryption == "none", Code::Feature, "it is encrypted")?;
+        let encrypted = members.encryption == AGE;
+        demand(encrypted || members.encryption == NONE, Code::Feature, "it is encrypted in a way that is not known")?;
         Ok(Self {
             format,
             features: members.features,
             archive,
             cluster: members.cluster,
+            encrypted,
             created,
             software: members.software,
         })
@@ -138,6 +146,7 @@ mod tests {
             features: Features::default(),
             archive: Uuid::from_u128(7),
             cluster: "c".into(),
+            encrypted: false,
             created: "2026-11-22T10:00:00Z".parse().expect("valid"),
             software: "test 1".into(),
         }
@@ -151,6 +160,8 @@ mod tests {
     fn parsing_undoes_writing() {
         let bytes = identity().to_bytes().expect("valid");
         assert_eq!(Identity::check(&bytes), Ok(identity()));
+        let sealed = Identity { encrypted: true, ..identity() };
+        assert_eq!(Identity::check(&sealed.to_bytes().expect("valid")), Ok(sealed));
     }
 
     #[test]
@@ -165,7 +176,7 @@ mod tests {
         assert_eq!(changed(r#""minor":1"#, r#""minor":2"#), Code::Version);
         assert_eq!(changed(r#""read":[]"#, r#""read":["x"]"#), Code::Feature);
         assert_eq!(changed("sha256", "md5"), Code::Feature);
-        assert_eq!(changed(r#""encryption":"none""#, r#""encryption":"age""#), Code::Feature);
+        assert_eq!(changed(r#""encryption":"none""#, r#""encryption":"pgp""#), Code::Feature);
         assert_eq!(changed("00000000-0000-0000-0000-000000000007", "7"), Code::Identity);
         assert_eq!(changed(r#""cluster":"c""#, r#""cluster":"""#), Code::Identity);
         assert_eq!(changed("2026-11-22T10:00:00Z", "2026-11-22"), Code::Identity);

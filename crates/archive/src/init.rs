@@ -8,11 +8,12 @@ use vmrewind_model::Timestamp;
 use crate::{
     ArchiveError, Features, Identity, Store,
     format::{VERSION, limits},
+    keys::{self, NewKeys},
     paths, probe,
 };
 
 /// What a new archive is to be.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct NewArchive {
     /// The archive's own id, drawn at random by the caller.
     pub archive: Uuid,
@@ -22,6 +23,8 @@ pub struct NewArchive {
     pub created: Timestamp,
     /// Name and version of the program.
     pub software: String,
+    /// Whom it is encrypted to; none if it is not.
+    pub keys: Option<NewKeys>,
 }
 
 /// Probes the store and makes an archive in it. Safe to call again after [`ArchiveError::Unavailable`].
@@ -35,12 +38,20 @@ pub async fn init(store: &Store, new: NewArchive) -> Result<Identity, ArchiveErr
         features: Features::default(),
         archive: new.archive,
         cluster: new.cluster,
+        encrypted: new.keys.is_some(),
         created: new.created,
         software: new.software,
     };
     let bytes = identity.to_bytes()?;
     if let Some(theirs) = existing(store).await? {
-        return Err(already(store, &theirs));
+        // Its making may have been stopped before it had keys.
+        return match (&new.keys, store.size(&paths::keys(1)).await?) {
+            (Some(keys), None) if theirs.encrypted && theirs.cluster == identity.cluster => {
+                begin(store, &theirs, Some(keys)).await?;
+                Ok(theirs)
+            }
+            _ => Err(already(store, &theirs)),
+        };
     }
     let foreign = store.first_name(|name| !name.starts_with(paths::PROBE)).await?;
     if let Some(found) = foreign {
@@ -49,12 +60,20 @@ pub async fn init(store: &Store, new: NewArchive) -> Result<Identity, ArchiveErr
     store.prepare().await?;
     probe::exclusive(store, &identity.archive.simple().to_string()).await?;
     match store.settle(paths::IDENTITY, &bytes).await? {
-        None => Ok(identity),
+        None => {}
         Some(found) => match Identity::parse(&found, store.place())? {
-            found if found == identity => Ok(identity),
-            theirs => Err(already(store, &theirs)),
+            found if found == identity => {}
+            theirs => return Err(already(store, &theirs)),
         },
     }
+    begin(store, &identity, new.keys.as_ref()).await?;
+    Ok(identity)
+}
+
+async fn begin(store: &Store, identity: &Identity, new: Option<&NewKeys>) -> Result<(), ArchiveError> {
+    let Some(new) = new else { return Ok(()) };
+    let bytes = store.get(paths::IDENTITY, limits::IDENTITY).await?.unwrap_or_default();
+    keys::begin(store, identity, &bytes, new, &identity.software).await
 }
 
 async fn existing(store: &Store) -> Result<Option<Identity>, ArchiveError> {

@@ -18,6 +18,9 @@ pub(crate) const MANIFESTS: &str = "man";
 /// Prefix of history bundles.
 pub(crate) const HISTORY: &str = "hist";
 
+/// Prefix of the files that name recipients.
+pub(crate) const KEYS: &str = "keys";
+
 /// Prefix of what the probe leaves.
 pub(crate) const PROBE: &str = "probe";
 
@@ -43,6 +46,18 @@ pub(crate) fn parse_manifest(name: &str) -> Option<u64> {
     let digits = name.strip_prefix(MANIFESTS)?.strip_prefix('/')?;
     let n = u64::from_str_radix(digits, 16).ok().filter(|n| (1..=limits::NUMBER).contains(n))?;
     (manifest(n) == name).then_some(n)
+}
+
+/// Returns the name of the `n`th file of keys.
+pub(crate) fn keys(n: u64) -> String {
+    format!("{KEYS}/{n:016x}.json")
+}
+
+/// Returns the number that the name of a file of keys holds; none if it is not the name of one.
+pub(crate) fn parse_keys(name: &str) -> Option<u64> {
+    let digits = name.strip_prefix(KEYS)?.strip_prefix('/')?.strip_suffix(".json")?;
+    let n = u64::from_str_radix(digits, 16).ok().filter(|n| (1..=limits::NUMBER).contains(n))?;
+    (keys(n) == name).then_some(n)
 }
 
 /// Returns the name of the history bundle with this digest.
@@ -78,6 +93,7 @@ mod tests {
         fn parsing_undoes_formatting(slot: u64) {
             prop_assert_eq!(parse_segment(&segment(slot)), Some(slot));
             let n = slot >> 1;
+            prop_assert_eq!(parse_keys(&keys(n)), Some(n).filter(|n| *n > 0));
             prop_assert_eq!(parse_manifest(&manifest(n)), Some(n).filter(|n| *n > 0));
             prop_assert_eq!(parse_manifest(&manifest(slot | 1 << 63)), None);
             let digest = Digest::of(&slot.to_le_bytes());

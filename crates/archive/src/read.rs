@@ -17,6 +17,7 @@ use crate::{
         Code,
         decode::{self, Peek},
         fault::Fault,
+        home::Lock,
         link::Before,
     },
     paths,
@@ -65,10 +66,12 @@ pub(crate) async fn part(archive: &Archive, slot: u64) -> Result<Part, ArchiveEr
     let Some(bytes) = archive.store.get(&paths::segment(slot), LARGEST).await? else {
         return Ok(Part::Damaged(Box::new(missing(slot)), None));
     };
-    let id = archive.identity.archive;
-    let decoded = archive.cpu.run(move || decode::decode_or_salvage(&bytes, id, slot)).await?;
+    let home = archive.home();
+    let decoded = archive.cpu.run(move || decode::decode_or_salvage(&bytes, home, slot)).await?;
     Ok(match decoded {
         Ok(segment) => Part::Whole(segment),
+        // What cannot be opened is not damaged.
+        Err(broken) if broken.fault.code == Code::NoKey => return Err(damaged(slot, broken.fault).into()),
         Err(broken) => {
             let mut damage = damaged(slot, broken.fault);
             if let Some(salvaged) = &broken.salvaged {
@@ -195,11 +198,20 @@ pub(crate) async fn summary(archive: &Archive, slot: u64) -> Result<Option<Segme
 pub(crate) async fn end(archive: &Archive, slot: u64) -> Result<(SegmentSummary, ResumeMap), ArchiveError> {
     let name = paths::segment(slot);
     let Some(size) = archive.store.size(&name).await? else { return Err(missing(slot).into()) };
-    let mut length = TAIL;
+    let (home, mut length) = (archive.home(), TAIL);
+    let front = match home.lock {
+        // The index vouches for the rest, for whoever can open it.
+        Lock::Open(_) if size > 0 => Some(archive.store.range(&name, 0..size.min(decode::FRONT)).await?),
+        _ => None,
+    };
     loop {
         let start = size.saturating_sub(length);
         let tail = if size == 0 { Bytes::new() } else { archive.store.range(&name, start..size).await? };
-        match decode::peek(&tail, size, archive.identity.archive, slot).map_err(|fault| damaged(slot, fault))? {
+        let end = match &front {
+            None => decode::peek(&tail, size, home.clone(), slot),
+            Some(front) => decode::peek_index(front, &tail, size, &home, slot),
+        };
+        match end.map_err(|fault| damaged(slot, fault))? {
             Peek::Done(end) => return Ok(*end),
             Peek::Longer(longer) if longer > length => length = longer,
             Peek::Longer(_) => return Err(ArchiveError::Bug(format!("the end of segment {slot} has no beginning"))),

@@ -9,7 +9,13 @@ use vmrewind_model::{
     ResourceId, ResumeEntry, Rv, Seq, Timestamp,
 };
 
-use crate::{ResumeMap, format::encode::Draft};
+use crate::{
+    ResumeMap, SecretKey,
+    format::{
+        encode::Draft,
+        home::{Home, Keys, Lock, RootKey, Seed},
+    },
+};
 
 /// The archive of all samples.
 pub(crate) const ARCHIVE: Uuid = Uuid::from_u128(0x0f0e_0d0c_0b0a_4908_8706_0504_0302_0100);
@@ -75,10 +81,39 @@ pub(crate) fn resume(resource: &str, rv: u64, proven_at: i64) -> ResumeEntry {
     }
 }
 
+/// The root key of an encrypted archive.
+pub(crate) const ROOT_KEY: [u8; 32] = [0x52; 32];
+
+/// The `n`th secret key.
+pub(crate) fn secret(n: u8) -> SecretKey {
+    SecretKey::new([n; 32])
+}
+
+/// An encrypted archive for the first two keys, opened with the first; what is random in it is always the same.
+pub(crate) fn sealed() -> Home {
+    Home { archive: ARCHIVE, lock: lock_of(ROOT_KEY) }
+}
+
+/// As [`sealed`], with another root key.
+pub(crate) fn lock_of(root: [u8; 32]) -> Lock {
+    lock(root, &[1, 2])
+}
+
+/// As [`sealed`], for other recipients.
+pub(crate) fn lock_to(recipients: &[u8]) -> Lock {
+    lock(ROOT_KEY, recipients)
+}
+
+fn lock(root: [u8; 32], recipients: &[u8]) -> Lock {
+    let recipients = recipients.iter().map(|n| secret(*n).recipient()).collect();
+    let (root, seed) = (RootKey(zeroize::Zeroizing::new(root)), Seed::new([5; 32]));
+    Lock::Open(Keys { recipients, root, own: vec![secret(1)], seed }.into())
+}
+
 /// A segment in slot 2 of a writer whose fence is in slot 1.
 pub(crate) fn draft(records: Vec<Record>) -> Draft {
     Draft {
-        archive: ARCHIVE,
+        home: ARCHIVE.into(),
         slot: 2,
         epoch: Epoch(1),
         nonce: [7; 16],

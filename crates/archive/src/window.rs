@@ -10,6 +10,7 @@ use crate::{
     Archive, ArchiveError, Code, Damage,
     format::{
         bundle::{self, Bundle, Peek, SortKey},
+        decode::FRONT,
         fault::{Checked, Fault, demand},
         frame::Unpacker,
         line::Line,
@@ -81,10 +82,21 @@ pub(crate) async fn open(archive: &Archive, rolled: &Rolled, n: usize) -> Result
     let wrong = |fault: Fault| ArchiveError::from(damaged(part, fault));
     let name = paths::bundle(&part.digest);
     let mut length = TAIL;
+    let home = archive.home();
+    let front = if home.is_sealed() { 0..part.size.min(FRONT) } else { 0..0 };
     loop {
         let start = part.size.saturating_sub(length);
-        let tail = match archive.store.range_if_there(&name, start..part.size).await {
-            Ok(Some(tail)) => tail,
+        let read = async {
+            let tail = archive.store.range_if_there(&name, start..part.size);
+            if front.is_empty() {
+                return Ok(tail.await?.map(|tail| (Bytes::new(), tail)));
+            }
+            let (front, tail) =
+                futures::future::try_join(archive.store.range_if_there(&name, front.clone()), tail).await?;
+            Ok(front.zip(tail))
+        };
+        let (front, tail) = match read.await {
+            Ok(Some(read)) => read,
             Ok(None) => return Err(wrong(Fault::new(Code::Missing, "it is not there"))),
             Err(error) => {
                 let size = archive.store.size(&name).await?;
@@ -93,8 +105,8 @@ pub(crate) async fn open(archive: &Archive, rolled: &Rolled, n: usize) -> Result
                 return Err(if cut { wrong(Fault::new(Code::Count, detail)) } else { error });
             }
         };
-        let (own, size, id) = (tail.clone(), part.size, archive.identity.archive);
-        let peeked = archive.cpu.run(move || bundle::peek(&own, size, id)).await?;
+        let (front, own, size, home) = (front.clone(), tail.clone(), part.size, home.clone());
+        let peeked = archive.cpu.run(move || bundle::peek(&front, &own, size, &home)).await?;
         match peeked.map_err(wrong)? {
             Peek::Done(mut bundle) => {
                 bundle.part = Some(number(n));

@@ -42,6 +42,9 @@ pub(crate) struct Global {
     /// Archive to read: a directory, file:///dir, s3://bucket/prefix, gs://… or az://…
     #[arg(long, global = true, value_name = "URL", env = "VMREWIND_ARCHIVE", hide_env_values = true)]
     pub(crate) archive: Option<String>,
+    /// Age identity file that opens an encrypted archive; may be repeated
+    #[arg(long, global = true, value_name = "FILE", env = "VMREWIND_IDENTITY")]
+    pub(crate) identity: Vec<PathBuf>,
     /// Path of the kubeconfig file
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) kubeconfig: Option<PathBuf>,
@@ -126,6 +129,7 @@ pub(crate) enum Command {
     Copy(commands::copy::CopyArgs),
     Export(Box<commands::export::ExportArgs>),
     Import(commands::import::ImportArgs),
+    Key(commands::key::KeyArgs),
     Completion(commands::completion::CompletionArgs),
     #[command(name = "__complete", hide = true)]
     Complete(commands::complete::CompleteArgs),
@@ -147,7 +151,9 @@ impl Command {
     /// Returns the duty of a verb.
     pub(crate) fn duty(&self) -> Duty {
         match self {
-            Self::Restore(_) | Self::Apply(_) | Self::Undo(_) | Self::Copy(_) | Self::Import(_) => Duty::Change,
+            Self::Restore(_) | Self::Apply(_) | Self::Undo(_) | Self::Copy(_) | Self::Import(_) | Self::Key(_) => {
+                Duty::Change
+            }
             Self::Log(_) | Self::Dump(_) | Self::Complete(_) | Self::Completion(_) | Self::Version(_) => Duty::Pour,
             Self::Info(_)
             | Self::Get(_)

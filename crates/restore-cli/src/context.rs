@@ -4,7 +4,7 @@
 
 use std::io::IsTerminal as _;
 
-use vmrewind_archive::{Archive, ArchiveError, ArchiveUrl, At, Damage, ErrorKind, Store};
+use vmrewind_archive::{Archive, ArchiveError, ArchiveUrl, At, Damage, ErrorKind, SecretKey, Store};
 use vmrewind_model::{RecordKey, Timestamp};
 
 use crate::{
@@ -49,8 +49,57 @@ impl Ctx {
     /// # Errors
     /// If none is named, or it cannot be opened.
     pub(crate) async fn archive(&self) -> Result<Archive, CliError> {
-        let archive = Archive::open(self.store()?).await?;
+        let archive = self.unlocked(Archive::open(self.store()?).await?).await?;
         Ok(if self.global.allow_damage { archive.passing_over_damage() } else { archive })
+    }
+
+    /// Opens an archive that is encrypted. One that is not, although an identity was given, is refused: somebody may have put it
+    /// into the place of one that was.
+    ///
+    /// # Errors
+    /// If no identity that was given opens it.
+    pub(crate) async fn unlocked(&self, archive: Archive) -> Result<Archive, CliError> {
+        let identities = self.identities()?;
+        if !archive.identity().encrypted && !identities.is_empty() {
+            let place = archive.store().place();
+            let message = format!("{place} is not encrypted, although an identity was given.");
+            return Err(CliError::new(Kind::WrongKey, message).hint(
+                "leave out --identity and VMREWIND_IDENTITY if that is as it should be; else it is not your archive.",
+            ));
+        }
+        Ok(archive.unlock(identities, self.secret()?).await?)
+    }
+
+    /// Reads the identity files that the flags name.
+    ///
+    /// # Errors
+    /// If one cannot be read or holds something else.
+    pub(crate) fn identities(&self) -> Result<Vec<SecretKey>, CliError> {
+        let mut keys = Vec::new();
+        for path in &self.global.identity {
+            let wrong = |why: &dyn std::fmt::Display| {
+                CliError::usage(format!("the identity file {} cannot be used: {why}.", path.display()))
+                    .hint("`kubectl vmrewind key generate` makes one, and so does age-keygen.")
+            };
+            let size = std::fs::metadata(path).map_err(|error| wrong(&error))?.len();
+            if size > 64 * 1024 {
+                return Err(wrong(&"it is too large"));
+            }
+            let text = std::fs::read_to_string(path).map_err(|error| wrong(&error))?;
+            keys.extend(SecretKey::read_file(&text).map_err(|error| wrong(&error))?);
+        }
+        Ok(keys)
+    }
+
+    /// Draws 32 random bytes.
+    ///
+    /// # Errors
+    /// If this machine has none.
+    pub(crate) fn secret(&self) -> Result<[u8; 32], CliError> {
+        let mut bytes = [0; 32];
+        bytes[..16].copy_from_slice(&(self.entropy)()?);
+        bytes[16..].copy_from_slice(&(self.entropy)()?);
+        Ok(bytes)
     }
 
     /// Opens the store that the flags name, whatever lies in it.
@@ -163,6 +212,7 @@ impl From<ArchiveError> for CliError {
                 Kind::NoArchive
             }
             (_, ErrorKind::Unavailable | ErrorKind::Denied) => Kind::Unavailable,
+            (_, ErrorKind::Locked) => Kind::WrongKey,
             (_, ErrorKind::Fenced) => Kind::Fenced,
             (_, ErrorKind::Data) => Kind::Damaged,
             (_, ErrorKind::Invalid | ErrorKind::NotFound) => Kind::Usage,

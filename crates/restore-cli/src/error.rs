@@ -27,6 +27,8 @@ pub(crate) enum Kind {
     NoArchive,
     /// Another writer leads the archive (11).
     Fenced,
+    /// The archive is encrypted, and the key that was given does not open it (12).
+    WrongKey,
     /// A fault of this program (70).
     Bug,
     /// Interrupted by the user (130).
@@ -50,6 +52,7 @@ impl Kind {
             Self::Unavailable => 8,
             Self::NoArchive => 10,
             Self::Fenced => 11,
+            Self::WrongKey => 12,
             Self::Bug => 70,
             Self::Interrupted => 130,
         }

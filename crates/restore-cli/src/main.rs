@@ -85,7 +85,7 @@ async fn run(cli: Cli) -> Result<u8, CliError> {
     let fixed = cli.global.now;
     let clock = Box::new(move || fixed.or_else(|| clock().ok()).unwrap_or(now));
     let mut ctx = Ctx { global: cli.global, now, clock, entropy, out, talk, lost };
-    let result = commands::run(&mut ctx, cli.command).await;
+    let result = Box::pin(commands::run(&mut ctx, cli.command)).await;
     let flushed = ctx.out.flush();
     let code = result?;
     flushed?;

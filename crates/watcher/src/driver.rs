@@ -37,6 +37,14 @@ pub type Entropy = Arc<dyn Fn() -> [u8; 16] + Send + Sync>;
 /// Name and version, as they stand in the archive.
 pub const SOFTWARE: &str = concat!("vmrewind-watcher ", env!("CARGO_PKG_VERSION"));
 
+/// Draws 32 bytes.
+pub(crate) fn draw(entropy: &Entropy) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    bytes[..16].copy_from_slice(&entropy());
+    bytes[16..].copy_from_slice(&entropy());
+    bytes
+}
+
 /// Everything the watcher is made of.
 #[derive(Clone)]
 pub struct Watcher {
@@ -86,7 +94,12 @@ impl Watcher {
         let seed = (self.entropy)();
         Rules {
             edges: scope::edges(),
-            withhold_secrets: capture.secrets == Some(Secrets::Skip),
+            withhold_secrets: match capture.secrets {
+                Some(Secrets::Skip) => true,
+                // An archive that is not encrypted as configured is not written to.
+                Some(Secrets::EncryptOnly) => self.settings.encryption.recipients.is_empty(),
+                Some(Secrets::Store) | None => false,
+            },
             drop_managed_fields: capture.managed_fields == ManagedFields::Drop,
             watch_timeout: timing.watch.duration(),
             proof: timing.proof.duration(),

@@ -64,7 +64,7 @@ fn chain(error: &dyn std::error::Error) -> String {
 }
 
 impl WatcherError {
-    /// The exit code: 2 usage, 7 damaged archive, 10 no archive, 11 fenced, else 1.
+    /// The exit code: 2 usage, 7 damaged archive, 10 no archive, 11 fenced, 12 no key that opens it, else 1.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
@@ -74,6 +74,7 @@ impl WatcherError {
                 ErrorKind::Fenced => 11,
                 ErrorKind::Data => 7,
                 ErrorKind::NotFound => 10,
+                ErrorKind::Locked => 12,
                 ErrorKind::Unavailable
                 | ErrorKind::Denied
                 | ErrorKind::Invalid
@@ -96,6 +97,10 @@ impl WatcherError {
                  Nothing was written.",
                 damage.object
             )),
+            Self::Archive(ArchiveError::Locked { .. }) => Some(
+                "Give a file with an identity that opens it: --identity FILE, VMREWIND_IDENTITY, or encryption.identities."
+                    .to_owned(),
+            ),
             Self::Archive(error) => error.hint(),
             Self::TooDamaged { .. } => Some(
                 "Keep this archive: what is readable can be read with --allow-damage. Begin a new one in another place, so \

@@ -78,7 +78,7 @@ fn maintain(flags: &MaintainFlags) -> Result<(), WatcherError> {
     let (settings, pause) = (Settings::load_for_maintenance(flags.shared())?, flags.pause()?);
     log(&settings.log.filter);
     on_runtime(async {
-        let maintainer = maintainer(open_existing_store(&settings)?);
+        let maintainer = maintainer(open_existing_store(&settings)?, &settings);
         if flags.once {
             say(&maintaining::summary(&maintainer.once().await?));
             return Ok(());
@@ -91,8 +91,9 @@ fn maintain(flags: &MaintainFlags) -> Result<(), WatcherError> {
     })
 }
 
-fn maintainer(store: Store) -> Maintainer {
-    Maintainer { store, clock: Arc::new(wall), entropy: entropy(), cpu: Cpu::Blocking }
+fn maintainer(store: Store, settings: &Settings) -> Maintainer {
+    let encryption = settings.encryption.clone();
+    Maintainer { store, clock: Arc::new(wall), entropy: entropy(), cpu: Cpu::Blocking, encryption }
 }
 
 fn log(filter: &str) {
@@ -130,7 +131,7 @@ async fn capture(settings: Settings) -> Result<(), WatcherError> {
     };
     let store = open_store(&settings)?;
     let maintenance = settings.timing.maintain.map(|every| {
-        let (maintainer, stop) = (maintainer(store.clone()), stop.clone());
+        let (maintainer, stop) = (maintainer(store.clone(), &settings), stop.clone());
         tokio::spawn(async move { maintainer.again_and_again(every.duration(), &stop).await })
     });
     let watcher = Watcher {

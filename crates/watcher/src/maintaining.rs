@@ -9,9 +9,9 @@ use tokio_util::sync::CancellationToken;
 use vmrewind_archive::{Archive, ArchiveError, Cpu, Door, Maintained, Rules, Store, maintain};
 
 use crate::{
-    driver::{Clock, Entropy, SOFTWARE},
+    driver::{Clock, Entropy, SOFTWARE, draw},
     error::WatcherError,
-    settings::{Flags, SettingsError, Span},
+    settings::{Encryption, Flags, SettingsError, Span},
 };
 
 /// How often the archive is maintained if nothing is said.
@@ -35,6 +35,15 @@ pub struct MaintainFlags {
     /// Where the archive is: a directory, or s3://, gs://, az:// and a bucket.
     #[arg(long, value_name = "URL", env = "VMREWIND_ARCHIVE", hide_env_values = true)]
     pub archive: Option<String>,
+    /// The archive is encrypted to this age recipient (`age1…`), and so is what is written; may be repeated.
+    #[arg(long = "recipient", value_name = "RECIPIENT", env = "VMREWIND_RECIPIENTS", value_delimiter = ',')]
+    pub recipients: Vec<String>,
+    /// A single recipient is enough.
+    #[arg(long)]
+    pub single_recipient: bool,
+    /// A file with an age identity that opens the encrypted archive; may be repeated.
+    #[arg(long = "identity", value_name = "FILE", env = "VMREWIND_IDENTITY")]
+    pub identities: Vec<std::path::PathBuf>,
     /// What is logged, as in RUST_LOG.
     #[arg(long, value_name = "FILTER", env = "VMREWIND_LOG")]
     pub log: Option<String>,
@@ -44,7 +53,15 @@ impl MaintainFlags {
     /// Returns the flags of `run` that count here, too.
     #[must_use]
     pub fn shared(&self) -> Flags {
-        Flags { config: self.config.clone(), archive: self.archive.clone(), log: self.log.clone(), ..Flags::default() }
+        Flags {
+            config: self.config.clone(),
+            archive: self.archive.clone(),
+            recipients: self.recipients.clone(),
+            single_recipient: self.single_recipient,
+            identities: self.identities.clone(),
+            log: self.log.clone(),
+            ..Flags::default()
+        }
     }
 
     /// Returns how long to wait between two times.
@@ -71,6 +88,8 @@ pub struct Maintainer {
     pub entropy: Entropy,
     /// Where compression and hashing run.
     pub cpu: Cpu,
+    /// Whether the archive is encrypted, to whom, and what opens it.
+    pub encryption: Encryption,
 }
 
 impl std::fmt::Debug for Maintainer {
@@ -84,11 +103,14 @@ impl Maintainer {
     ///
     /// # Errors
     /// As [`maintain`].
-    pub async fn once(&self) -> Result<Maintained, ArchiveError> {
+    pub async fn once(&self) -> Result<Maintained, WatcherError> {
+        let (told, identities) = (self.encryption.told()?, self.encryption.secrets()?);
         let archive = Archive::open(self.store.clone()).await?.with_cpu(self.cpu);
+        let archive = archive.unlock(identities, draw(&self.entropy)).await?;
+        archive.encrypts_to(told.as_ref())?;
         let rules = Rules::of(&archive, SOFTWARE);
         let (now, salt) = (|| (self.clock)(), || (self.entropy)());
-        maintain(&archive, &rules, Door { now: &now, salt: &salt }).await
+        Ok(maintain(&archive, &rules, Door { now: &now, salt: &salt }).await?)
     }
 
     /// Does what is due, waits, and does so again until `stop` is cancelled. What fails is logged, and tried again the next
@@ -117,8 +139,10 @@ impl Maintainer {
                     }
                     told = done.damage;
                 }
-                Err(ArchiveError::NoArchive { .. }) => tracing::debug!("there is no archive yet"),
-                Err(error) => tracing::warn!(error = %WatcherError::from(error), "the archive could not be maintained"),
+                Err(WatcherError::Archive(ArchiveError::NoArchive { .. })) => {
+                    tracing::debug!("there is no archive yet");
+                }
+                Err(error) => tracing::warn!(%error, "the archive could not be maintained"),
             }
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}

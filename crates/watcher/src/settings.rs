@@ -4,6 +4,7 @@
 //!
 //! Does not: open anything but the file.
 
+mod encryption;
 mod file;
 mod span;
 
@@ -12,7 +13,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::Args;
 use serde::Serialize;
 
-pub use file::{Capture, File, Limits, Logging, ManagedFields, Secrets, SettingsError, Timing};
+pub use file::{Capture, Encryption, File, Limits, Logging, ManagedFields, Secrets, SettingsError, Timing};
 pub use span::{Bytes, Span};
 
 /// The API version and kind of the file.
@@ -50,6 +51,15 @@ pub struct Flags {
     /// Do not capture this resource (`plural.group`); may be repeated.
     #[arg(long, value_name = "RESOURCE", env = "VMREWIND_EXCLUDE", value_delimiter = ',')]
     pub exclude: Vec<String>,
+    /// Encrypt the archive to this age recipient (`age1…`); give at least two.
+    #[arg(long = "recipient", value_name = "RECIPIENT", env = "VMREWIND_RECIPIENTS", value_delimiter = ',')]
+    pub recipients: Vec<String>,
+    /// A single recipient is enough: with its key, everything is lost.
+    #[arg(long)]
+    pub single_recipient: bool,
+    /// A file with an age identity that opens the encrypted archive; may be repeated.
+    #[arg(long = "identity", value_name = "FILE", env = "VMREWIND_IDENTITY")]
+    pub identities: Vec<PathBuf>,
     /// Whether the content of Secrets is recorded.
     #[arg(long, value_name = "MODE", env = "VMREWIND_SECRETS")]
     pub secrets: Option<Secrets>,
@@ -103,6 +113,8 @@ pub struct Settings {
     pub namespaces: Vec<String>,
     /// See [`File::exclude`].
     pub exclude: Vec<String>,
+    /// See [`File::encryption`].
+    pub encryption: Encryption,
     /// See [`File::capture`].
     pub capture: Capture,
     /// See [`File::timing`].
@@ -127,6 +139,7 @@ impl Default for Settings {
             listen: file.listen,
             namespaces: Vec::new(),
             exclude: Vec::new(),
+            encryption: file.encryption,
             capture: file.capture,
             timing: file.timing,
             limits: file.limits,
@@ -161,6 +174,14 @@ impl Settings {
     /// Flag over file, one line per setting.
     fn merge(flags: Flags, file: File) -> Self {
         let (mut capture, mut timing, mut log) = (file.capture, file.timing, file.log);
+        let mut encryption = file.encryption;
+        if !flags.recipients.is_empty() {
+            encryption.recipients = flags.recipients;
+        }
+        if !flags.identities.is_empty() {
+            encryption.identities = flags.identities;
+        }
+        encryption.single_recipient |= flags.single_recipient;
         capture.secrets = flags.secrets.or(capture.secrets);
         capture.managed_fields = flags.managed_fields.unwrap_or(capture.managed_fields);
         timing.watch = flags.watch_timeout.unwrap_or(timing.watch);
@@ -181,6 +202,7 @@ impl Settings {
             listen: flags.listen.unwrap_or(file.listen),
             namespaces: if flags.namespaces.is_empty() { file.namespaces } else { flags.namespaces },
             exclude: if flags.exclude.is_empty() { file.exclude } else { flags.exclude },
+            encryption,
             capture,
             timing,
             limits: file.limits,
@@ -194,24 +216,19 @@ impl Settings {
                 "no archive is named",
                 "give --archive URL, VMREWIND_ARCHIVE, or `archive:` in the file.",
             )),
-            false => Ok(()),
+            false => self.encryption.told().map(drop),
         }
     }
 
     fn check(&self) -> Result<(), SettingsError> {
         let invalid = |what: &str, hint: &str| Err(SettingsError::invalid(what, hint));
         self.check_archive()?;
-        if self.capture.secrets == Some(Secrets::EncryptOnly) {
-            return invalid(
-                "capture.secrets is encrypt-only, but archives cannot be encrypted yet",
-                "use `store` (Secrets are readable in the archive) or `skip` (their content is not recorded).",
-            );
-        }
         let remote = ["s3://", "gs://", "az://"].iter().any(|scheme| self.archive.starts_with(scheme));
-        if remote && self.capture.secrets.is_none() {
+        if remote && self.capture.secrets.is_none() && self.encryption.recipients.is_empty() {
             return invalid(
                 "readable Secrets would go to a remote store, and nobody has said so",
-                "write `capture: {secrets: store}` (or --secrets=store) if that is meant, else `skip`.",
+                "write `capture: {secrets: store}` (or --secrets=store) if that is meant, else `skip`; or encrypt the archive \
+                 (docs/watcher.md).",
             );
         }
         if self.timing.maintain.is_some_and(|every| every.duration().is_zero()) {

@@ -15,7 +15,7 @@ use serde_json::json;
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
-use vmrewind_archive::{Archive, At, Cpu, SeqRange, Silent, Store, StoreKind};
+use vmrewind_archive::{Archive, At, Cpu, ErrorKind, Recipients, SecretKey, SeqRange, Silent, Store, StoreKind};
 use vmrewind_cluster::Cluster;
 use vmrewind_model::{Change, GapCause, ObjectKey, ProofState, Record, Seq};
 use vmrewind_testkit::{
@@ -25,8 +25,9 @@ use vmrewind_testkit::{
 use vmrewind_watcher::{
     driver::Watcher,
     error::WatcherError,
+    maintaining::Maintainer,
     report::Report,
-    settings::{Settings, Span},
+    settings::{Encryption, Secrets, Settings, Span},
 };
 
 struct Run {
@@ -556,4 +557,110 @@ async fn a_damaged_archive_is_refused_unless_it_is_to_be_passed_over_and_then_ev
     // It is accounted for: no flag is needed, and nothing is listed again.
     start(&server, &store).ready().await.stop().await;
     assert_eq!(archive().await.timeline().await.expect("readable").gaps.len(), gaps.len());
+}
+
+fn age_key(n: u8) -> SecretKey {
+    SecretKey::new([n; 32])
+}
+
+/// Settings for an archive that is encrypted to some keys, and opened by the first of them.
+fn sealed_settings(folder: &std::path::Path, keys: &[u8]) -> Settings {
+    let file = folder.join(format!("key-{}", keys[0]));
+    std::fs::write(&file, age_key(keys[0]).reveal().as_bytes()).expect("written");
+    let recipients = keys.iter().map(|n| age_key(*n).recipient().to_string()).collect();
+    let encryption = Encryption { recipients, single_recipient: false, identities: vec![file] };
+    Settings { encryption, ..settings() }
+}
+
+async fn ends_with(run: Run) -> WatcherError {
+    in_time(run.task).await.expect("no panic").expect_err("refused")
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_encrypted_archive_is_made_written_opened_again_and_rolled_up_like_a_plain_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (server, store) = (FakeApiServer::new(), Store::in_memory());
+    server.put(&vm("db", "ci", 1));
+    start_with(&server, &store, sealed_settings(folder.path(), &[1, 2])).ready().await.stop().await;
+    server.put(&vm("web", "ci", 1));
+    // The other key opens it as well.
+    start_with(&server, &store, sealed_settings(folder.path(), &[2, 1])).ready().await.kill().await;
+    let maintainer = Maintainer {
+        store: store.clone(),
+        clock: Arc::new({
+            let server = server.clone();
+            move || server.now()
+        }),
+        entropy: Arc::new(|| [0x77; 16]),
+        cpu: Cpu::Inline,
+        encryption: sealed_settings(folder.path(), &[1, 2]).encryption,
+    };
+    assert!(maintainer.once().await.expect("maintained").damage.is_empty());
+    let archive = Archive::open(store.clone()).await.expect("an archive").with_cpu(Cpu::Inline);
+    assert!(archive.identity().encrypted);
+    assert_eq!(archive.head().await.expect_err("shut").kind(), ErrorKind::Locked);
+    let archive = archive.unlock(vec![age_key(2)], [0; 32]).await.expect("opened");
+    let state =
+        archive.state_at(At::Latest, &|key| key.object.kind == "VirtualMachine", &Silent).await.expect("a state");
+    assert_eq!(state.objects.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_archive_that_is_not_encrypted_to_whom_the_watcher_was_told_is_not_written_to() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (server, store) = (FakeApiServer::new(), Store::in_memory());
+    let ours = sealed_settings(folder.path(), &[1, 2]);
+    start_with(&server, &store, ours.clone()).ready().await.stop().await;
+    let open = async || {
+        let archive = Archive::open(store.clone()).await.expect("an archive").with_cpu(Cpu::Inline);
+        archive.unlock(vec![age_key(1)], [0; 32]).await.expect("opened")
+    };
+    let before = open().await.head().await.expect("a head");
+    for (settings, word) in [
+        (sealed_settings(folder.path(), &[1, 2, 3]), "not encrypted to"),
+        (sealed_settings(folder.path(), &[1, 3]), "is not configured"),
+        (
+            Settings { encryption: Encryption { recipients: vec![], ..ours.encryption.clone() }, ..settings() },
+            "no recipients are configured",
+        ),
+    ] {
+        let error = ends_with(start_with(&server, &store, settings)).await;
+        assert!(error.to_string().contains(word) && error.exit_code() == 1, "{error}");
+    }
+    let stranger = ends_with(start_with(&server, &store, sealed_settings(folder.path(), &[3, 4]))).await;
+    assert_eq!(stranger.exit_code(), 12, "{stranger}");
+    // Somebody adds himself: whoever has a reader's key can.
+    let more = Recipients::new([1, 2, 9].map(|n| age_key(n).recipient()).to_vec(), false).expect("three");
+    open().await.encrypt_to(&more, server.now(), "test 1").await.expect("added");
+    let error = ends_with(start_with(&server, &store, ours.clone())).await;
+    assert!(error.to_string().contains(&age_key(9).recipient().to_string()), "{error}");
+    assert_eq!(open().await.head().await.expect("a head"), before, "nothing was written");
+    // The store is replaced by one that is not encrypted.
+    let plain = Store::in_memory();
+    start(&server, &plain).ready().await.stop().await;
+    let error = ends_with(start_with(&server, &plain, ours)).await;
+    assert!(error.to_string().contains("not encrypted"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn secrets_for_encrypted_archives_only_are_withheld_from_a_plain_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (sealed, withheld) in [(false, true), (true, false)] {
+        let (server, store) = (FakeApiServer::new(), Store::in_memory());
+        server.put(&secret("ci", "Y29uZmlkZW50aWFs"));
+        server.put(&vm("db", "ci", 1));
+        let mut settings = if sealed { sealed_settings(folder.path(), &[1, 2]) } else { settings() };
+        settings.capture.secrets = Some(Secrets::EncryptOnly);
+        start_with(&server, &store, settings).ready().await.stop().await;
+        let archive = Archive::open(store.clone()).await.expect("an archive").with_cpu(Cpu::Inline);
+        let archive = archive.unlock(vec![age_key(1)], [0; 32]).await.expect("opened");
+        let records: Vec<Record> = archive.records(SeqRange::ALL).try_collect().await.expect("intact");
+        let of_secret = |record: &&Record| record.change.key().is_some_and(|key| key.object.kind == "Secret");
+        let secrets: Vec<&Record> = records.iter().filter(of_secret).collect();
+        assert!(!secrets.is_empty(), "the machine names it");
+        let held = secrets.iter().all(|record| matches!(record.change, Change::Withheld { .. }));
+        assert_eq!(held, withheld, "{secrets:?}");
+        let object = secrets.iter().any(|record| record.change.object().is_some());
+        assert_eq!(object, !withheld);
+    }
 }

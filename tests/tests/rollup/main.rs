@@ -93,6 +93,7 @@ async fn write(folder: &Path) -> anyhow::Result<()> {
         cluster: "c".into(),
         created: t,
         software: "test 1".into(),
+        keys: None,
     };
     init(&store, new).await?;
     let mut author = own(&store, 1, Timestamp::MIN.max(t), 0).await?;

@@ -9,12 +9,12 @@ mod key;
 mod meta;
 
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 use vmrewind_model::{Digest, Epoch, ResumeEntry, Seq, Timestamp};
 
 use super::{
     Code, SeqRange,
     fault::{Checked, demand},
+    home::Home,
     line::Line,
     root::Tree,
 };
@@ -155,7 +155,8 @@ pub(crate) struct Known {
 /// All that the parts of a window say besides their lines.
 #[derive(Clone, Debug)]
 pub(crate) struct Draft {
-    pub(crate) archive: Uuid,
+    /// The archive it is for, and how its bodies are written.
+    pub(crate) home: Home,
     pub(crate) window: Window,
     /// Of its last segment.
     pub(crate) epoch: Epoch,

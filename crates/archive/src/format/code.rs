@@ -93,6 +93,16 @@ codes! {
     Identity = "E_IDENTITY",
     /// A manifest is not well-formed, or names windows that cannot be.
     Manifest = "E_MANIFEST",
+    /// An object of an encrypted archive is not encrypted.
+    Plain = "E_PLAIN",
+    /// An object of an archive that is not encrypted is encrypted.
+    Encrypted = "E_ENCRYPTED",
+    /// An age file is not as the format demands, or was changed.
+    Age = "E_AGE",
+    /// None of the reader's identities opens an age file.
+    NoKey = "E_NO_KEY",
+    /// A file below `keys/` is not as the format demands, or was not written by who knows the root key.
+    Keys = "E_KEYS",
 }
 
 impl fmt::Display for Code {

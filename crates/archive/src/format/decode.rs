@@ -8,10 +8,12 @@ use vmrewind_model::{Digest, Op};
 
 use super::{
     Code, ResumeMap, Segment, SegmentSummary,
+    age::Opener,
     encode::{INDEX_NAME, lines_name},
     fault::{Checked, Fault, demand},
     footer::{self, Footer, Kind, flag},
     frame::Unpacker,
+    home::Home,
     index::{self, FrameEntry, Index},
     limits,
     line::{self, Line},
@@ -25,10 +27,11 @@ use super::{
 const COMPLETE_EVERY: u64 = 64;
 
 /// Reads and verifies the segment that should stand in `slot` of `archive`.
-pub(crate) fn decode(bytes: &Bytes, archive: Uuid, slot: u64) -> Checked<Segment> {
+pub(crate) fn decode(bytes: &Bytes, home: impl Into<Home>, slot: u64) -> Checked<Segment> {
+    let home = home.into();
     let footer = footer(bytes, bytes.len() as u64)?;
-    belongs(&footer, archive, slot)?;
-    parts(bytes, &footer)
+    belongs(&footer, &home, slot)?;
+    parts(bytes, &footer, &home)
 }
 
 /// A segment that cannot be read in full.
@@ -41,23 +44,24 @@ pub(crate) struct Broken {
 }
 
 /// As [`decode`], and finds out what is left of a segment that is damaged.
-pub(crate) fn decode_or_salvage(bytes: &Bytes, archive: Uuid, slot: u64) -> Result<Segment, Box<Broken>> {
-    decode(bytes, archive, slot).map_err(|mut fault| {
-        let salvaged = salvage::salvage(bytes, archive, slot);
+pub(crate) fn decode_or_salvage(bytes: &Bytes, home: impl Into<Home>, slot: u64) -> Result<Segment, Box<Broken>> {
+    let home = home.into();
+    decode(bytes, home.clone(), slot).map_err(|mut fault| {
+        let salvaged = salvage::salvage(bytes, &home, slot);
         if let Some(salvaged) = &salvaged {
             fault.readable = salvage::ranges(&salvaged.lines);
         }
         if fault.code == Code::BodyHash {
-            fault.offset = fault.offset.or_else(|| first_changed(bytes));
+            fault.offset = fault.offset.or_else(|| first_changed(bytes, &home));
         }
         Box::new(Broken { fault, salvaged })
     })
 }
 
 /// Finds the first frame that is not as the index says, if the index can be read.
-fn first_changed(bytes: &Bytes) -> Option<u64> {
-    let footer = footer(bytes, bytes.len() as u64).ok()?;
-    let index = index(bytes, &footer, &mut Unpacker::new().ok()?).ok();
+fn first_changed(bytes: &Bytes, home: &Home) -> Option<u64> {
+    let footer = footer(bytes, bytes.len() as u64).ok().filter(|_| !home.is_sealed())?;
+    let index = index(bytes, bytes, &footer, home, &mut Unpacker::new().ok()?).ok();
     let Some(index) = index else { return Some(footer.index_offset) };
     let changed = |entry: &&FrameEntry| {
         let start = usize::try_from(entry.offset).ok();
@@ -77,9 +81,9 @@ pub(crate) enum Peek {
 }
 
 /// Reads the end of the segment that should stand in `slot` of `archive` and is `size` bytes long.
-pub(crate) fn peek(tail: &Bytes, size: u64, archive: Uuid, slot: u64) -> Checked<Peek> {
+pub(crate) fn peek(tail: &Bytes, size: u64, home: impl Into<Home>, slot: u64) -> Checked<Peek> {
     let footer = footer(tail, size)?;
-    belongs(&footer, archive, slot)?;
+    belongs(&footer, &home.into(), slot)?;
     let needed = size - footer.body_length;
     let Some(from) = (tail.len() as u64).checked_sub(needed) else { return Ok(Peek::Longer(needed)) };
     let from = position(from)?;
@@ -88,17 +92,56 @@ pub(crate) fn peek(tail: &Bytes, size: u64, archive: Uuid, slot: u64) -> Checked
     Ok(Peek::Done(Box::new((SegmentSummary::of(&footer, size), resume))))
 }
 
-/// As [`peek`], and reads the index, which stands before the resume map.
-pub(crate) fn peek_index(tail: &Bytes, size: u64, archive: Uuid, slot: u64) -> Checked<Peek> {
+/// The end of an object from the index on, if that much of it was read.
+pub(super) enum End {
+    Done(Ended),
+    /// This many bytes of the end are needed.
+    Longer(u64),
+}
+
+/// The end of an object from the index on.
+pub(super) struct Ended {
+    /// The index frame.
+    pub(super) index: Bytes,
+    /// The public frame.
+    pub(super) public: Bytes,
+    /// What opens the body; none if it is plain.
+    pub(super) opener: Option<Opener>,
+}
+
+impl End {
+    /// Takes the index frame and the public frame out of the end of an object; `front` is its beginning, if it is encrypted.
+    pub(super) fn read(front: &[u8], tail: &Bytes, size: u64, footer: &Footer, home: &Home) -> Checked<Self> {
+        let opener = home.opener(front, footer)?;
+        let index = footer.index_offset..footer.content();
+        let place = opener.as_ref().map_or(index.clone(), |opener| opener.stored(index.clone()));
+        let needed = size - place.start;
+        let Some(from) = (tail.len() as u64).checked_sub(needed) else { return Ok(Self::Longer(needed)) };
+        let from = position(from)?;
+        let body = position(tail.len() as u64 - (size - footer.body_length))?;
+        let public = tail.slice(body..tail.len() - footer::LEN);
+        let index = match &opener {
+            None => tail.slice(from..body),
+            Some(opener) => opener.open(index, &tail[from..body])?.into(),
+        };
+        Ok(Self::Done(Ended { index, public, opener }))
+    }
+}
+
+/// How much of the beginning of an encrypted object is needed to read the rest: its age header and the nonce.
+pub(crate) const FRONT: u64 = limits::AGE_HEADER as u64 + 16;
+
+/// As [`peek`], and reads the index, which stands before the resume map, and in an encrypted archive vouches for it. `front` is
+/// the beginning of an encrypted segment: at least [`FRONT`] bytes, or all of it.
+pub(crate) fn peek_index(front: &[u8], tail: &Bytes, size: u64, home: &Home, slot: u64) -> Checked<Peek> {
     let footer = footer(tail, size)?;
-    belongs(&footer, archive, slot)?;
-    let needed = size - footer.index_offset;
-    let Some(from) = (tail.len() as u64).checked_sub(needed) else { return Ok(Peek::Longer(needed)) };
-    let from = position(from)?;
-    let public = from + footer.index_length as usize;
-    let resume = public::decode(&tail.slice(public..tail.len() - footer::LEN));
-    let resume = resume.map_err(|fault| fault.at(footer.body_length))?;
-    let index = index_of(&tail[from..public], &footer, &mut Unpacker::new()?);
+    belongs(&footer, home, slot)?;
+    let end = match End::read(front, tail, size, &footer, home)? {
+        End::Done(end) => end,
+        End::Longer(needed) => return Ok(Peek::Longer(needed)),
+    };
+    let resume = public::decode(&end.public).map_err(|fault| fault.at(footer.body_length))?;
+    let index = index_of(&end.index, &end.public, &footer, home, &mut Unpacker::new()?);
     index.map_err(|fault| fault.at(footer.index_offset))?;
     check_complete(&footer, &resume)?;
     Ok(Peek::Done(Box::new((SegmentSummary::of(&footer, size), resume))))
@@ -119,8 +162,8 @@ pub(super) fn footer(bytes: &[u8], size: u64) -> Checked<Footer> {
     Ok(footer)
 }
 
-pub(super) fn belongs(footer: &Footer, archive: Uuid, slot: u64) -> Checked<()> {
-    demand(footer.archive == archive, Code::Archive, "it belongs to another archive")?;
+pub(super) fn belongs(footer: &Footer, home: &Home, slot: u64) -> Checked<()> {
+    home.owns(footer)?;
     let name = format!("it is segment {}", footer.slots[0]);
     demand(footer.slots[0] == slot, Code::Name, &name)
 }
@@ -132,18 +175,19 @@ fn check_complete(footer: &Footer, resume: &ResumeMap) -> Checked<()> {
 }
 
 /// Reads everything before the footer.
-fn parts(bytes: &Bytes, footer: &Footer) -> Checked<Segment> {
+fn parts(bytes: &Bytes, footer: &Footer, home: &Home) -> Checked<Segment> {
     let end = bytes.len() - footer::LEN;
     demand(Digest::of(&bytes[..end]) == footer.body_sha256, Code::BodyHash, "bytes were changed")?;
-    let body = position(footer.body_length)?;
-    let resume = public::decode(&bytes.slice(body..end)).map_err(|fault| fault.at(footer.body_length))?;
+    let public = position(footer.body_length)?;
+    let resume = public::decode(&bytes.slice(public..end)).map_err(|fault| fault.at(footer.body_length))?;
+    let body = home.body(bytes, footer)?;
     let mut unpacker = Unpacker::new()?;
-    let index = index(bytes, footer, &mut unpacker).map_err(|fault| fault.at(footer.index_offset))?;
+    let index = index(&body, bytes, footer, home, &mut unpacker).map_err(|fault| fault.at(footer.index_offset))?;
     let mut content = Content::new(footer);
     for entry in &index.frames {
-        content.frame(bytes, entry, &mut unpacker).map_err(|fault| fault.at(entry.offset))?;
+        content.frame(&body, entry, &mut unpacker).map_err(|fault| fault.at(entry.offset))?;
     }
-    let (lines, software) = content.finish(footer)?;
+    let (lines, software) = content.finish(footer, home)?;
     check_complete(footer, &resume)?;
     Ok(Segment {
         summary: SegmentSummary::of(footer, bytes.len() as u64),
@@ -154,14 +198,29 @@ fn parts(bytes: &Bytes, footer: &Footer) -> Checked<Segment> {
     })
 }
 
-/// Reads the index frame and checks that it fits the footer.
-pub(super) fn index(bytes: &Bytes, footer: &Footer, unpacker: &mut Unpacker) -> Checked<Index> {
-    index_of(&bytes[position(footer.index_offset)?..position(footer.body_length)?], footer, unpacker)
+/// Reads the index frame in the content of a body, and checks that it fits the footer.
+pub(super) fn index(
+    body: &Bytes,
+    object: &Bytes,
+    footer: &Footer,
+    home: &Home,
+    unpacker: &mut Unpacker,
+) -> Checked<Index> {
+    let frame = &body[position(footer.index_offset)?..position(footer.content())?];
+    let public = &object[position(footer.body_length)?..object.len() - footer::LEN];
+    index_of(frame, public, footer, home, unpacker)
 }
 
-/// As [`index`], from the index frame alone.
-pub(super) fn index_of(frame: &[u8], footer: &Footer, unpacker: &mut Unpacker) -> Checked<Index> {
-    demand(Digest::of(frame) == footer.index_sha256, Code::IndexHash, "the index was changed")?;
+/// As [`index`], from the index frame and the public frame alone.
+pub(super) fn index_of(
+    frame: &[u8],
+    public: &[u8],
+    footer: &Footer,
+    home: &Home,
+    unpacker: &mut Unpacker,
+) -> Checked<Index> {
+    let hash = home.index_hash(footer, public, frame)?;
+    demand(hash == footer.index_sha256, Code::IndexHash, "the index was changed")?;
     let size = u64::from(footer.index_content);
     demand(size <= limits::INDEX, Code::Limit, "the index is too large")?;
     let content = unpacker.unpack(frame, size)?;
@@ -267,7 +326,7 @@ impl<'a> Content<'a> {
     }
 
     /// Compares all that was read with the footer.
-    fn finish(self, footer: &Footer) -> Checked<(Vec<Line>, String)> {
+    fn finish(self, footer: &Footer, home: &Home) -> Checked<(Vec<Line>, String)> {
         let lines = self.lines;
         demand(!self.cut || self.members > 1, Code::Tar, "lines that were not cut are named as if they were")?;
         demand(lines.len() as u64 == footer.records, Code::Count, "there are fewer records than the footer says")?;
@@ -283,7 +342,7 @@ impl<'a> Content<'a> {
         ];
         let same = flags.iter().all(|&(flag, set)| footer.has(flag) == set);
         demand(same, Code::Flags, "the flags differ from the records")?;
-        demand(self.tree.root() == footer.root, Code::Root, "the event root does not match the records")?;
+        demand(home.root(self.tree.root())? == footer.root, Code::Root, "the event root does not match the records")?;
         let software = self.software.ok_or_else(|| Fault::new(Code::Tar, "there is no meta.json"))?;
         Ok((lines, software))
     }

@@ -3,13 +3,13 @@
 //! Does not: decide what goes into a segment, or store it.
 
 use bytes::Bytes;
-use uuid::Uuid;
 use vmrewind_model::{Change, Digest, Epoch, Record, Seq, Timestamp};
 
 use super::{
     ResumeMap, SegmentSummary,
     footer::{Footer, Log, flag},
     frame::Packer,
+    home::{Home, Stored},
     index::{self, FrameEntry, Index},
     limits, line,
     meta::{self, Meta},
@@ -21,7 +21,8 @@ use super::{
 /// All that a segment is made of.
 #[derive(Clone, Debug)]
 pub(crate) struct Draft {
-    pub(crate) archive: Uuid,
+    /// The archive it is for, and how its bodies are written.
+    pub(crate) home: Home,
     pub(crate) slot: u64,
     pub(crate) epoch: Epoch,
     pub(crate) nonce: [u8; 16],
@@ -63,6 +64,7 @@ struct Member {
 pub(crate) fn encode(draft: &Draft) -> Result<Encoded, String> {
     check_order(draft)?;
     let (members, root) = lines(&draft.records)?;
+    let root = draft.home.root(root).map_err(|fault| fault.detail)?;
     let raw = members.iter().map(|member| member.lines.len() as u64).sum();
     let watermark = draft.fence.unwrap_or(draft.after.1);
     let (first_time, last_time) = match (draft.records.first(), draft.records.last()) {
@@ -70,7 +72,7 @@ pub(crate) fn encode(draft: &Draft) -> Result<Encoded, String> {
         _ => (watermark, watermark),
     };
     let mut log = Log {
-        archive: draft.archive,
+        archive: draft.home.archive,
         slot: draft.slot,
         epoch: draft.epoch.0,
         nonce: draft.nonce,
@@ -91,13 +93,34 @@ pub(crate) fn encode(draft: &Draft) -> Result<Encoded, String> {
     if meta.len() > limits::META {
         return Err("the name of the program is too long".into());
     }
-    let mut out = frames(&meta, &members, &mut log)?;
-    out.extend_from_slice(&public::encode(&draft.resume)?);
-    log.body_sha256 = Digest::of(&out);
+    let body = frames(&meta, &members, &mut log)?;
     let footer = Footer::log(&log);
+    let public = public::encode(&draft.resume)?;
+    let (mut out, footer) = finish(&draft.home, body, &public, footer)?;
     out.extend_from_slice(&footer.to_bytes());
     let bytes = Bytes::from(out);
     Ok(Encoded { digest: Digest::of(&bytes), summary: SegmentSummary::of(&footer, bytes.len() as u64), raw, bytes })
+}
+
+/// Puts body and public frame together as they are stored, and fills in what the footer says of them.
+pub(super) fn finish(
+    home: &Home,
+    body: Vec<u8>,
+    public: &[u8],
+    mut footer: Footer,
+) -> Result<(Vec<u8>, Footer), String> {
+    let index = usize::try_from(footer.index_offset).map_err(|error| error.to_string())?;
+    let index = body.get(index..).ok_or("the index lies behind the body")?.to_vec();
+    let Stored { bytes: mut out, header } = home.seal(body)?;
+    footer.body_length = out.len() as u64;
+    if header > 0 {
+        footer.encryption_header = header;
+        footer.flags |= flag::ENCRYPTED;
+    }
+    out.extend_from_slice(public);
+    footer.body_sha256 = Digest::of(&out);
+    footer.index_sha256 = home.index_hash(&footer, public, &index).map_err(|fault| fault.detail)?;
+    Ok((out, footer))
 }
 
 /// Checks that the records go on from the segment before, without holes.
@@ -207,7 +230,6 @@ fn frames(meta: &[u8], members: &[Member], log: &mut Log) -> Result<Vec<u8>, Str
     log.index_offset = out.len() as u64;
     log.index_length = small(frame.len())?;
     log.index_content = small(content.len())?;
-    log.index_sha256 = Digest::of(&frame);
     out.extend_from_slice(&frame);
     Ok(out)
 }

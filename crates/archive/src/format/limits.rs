@@ -43,6 +43,13 @@ pub(crate) const NUMBER: u64 = i64::MAX as u64;
 /// A writer starts a new member of lines when one has reached this size.
 pub(crate) const CUT: usize = 4 * 1024 * 1024;
 
+/// Recipients of an age file.
+pub(crate) const RECIPIENTS: usize = 16;
+/// Header of an age file.
+pub(crate) const AGE_HEADER: usize = 4 * 1024;
+/// A file below `keys/`.
+pub(crate) const KEYS: u64 = 64 * KIB;
+
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 /// Records of a segment: no line is shorter than 32 bytes, and all of them are at most [`CONTENT`].

@@ -2,6 +2,7 @@
 //!
 //! Does not: do input or output, or know how objects are named in a store.
 
+pub(crate) mod age;
 pub(crate) mod bundle;
 mod code;
 pub(crate) mod decode;
@@ -9,6 +10,7 @@ pub(crate) mod encode;
 pub(crate) mod fault;
 mod footer;
 pub(crate) mod frame;
+pub(crate) mod home;
 mod index;
 pub(crate) mod limits;
 pub(crate) mod line;
@@ -25,6 +27,7 @@ use std::fmt;
 
 use vmrewind_model::{ResumeEntry, Seq};
 
+pub use age::{KeyError, Recipient, SecretKey};
 pub use code::Code;
 pub(crate) use segment::{Lines, Place};
 pub use segment::{Segment, SegmentSummary};
@@ -41,6 +44,9 @@ pub struct FormatVersion {
 
 /// The version of segments and identities.
 pub const VERSION: FormatVersion = FormatVersion { major: 0, minor: 1 };
+
+/// The version of files of keys. Encrypted objects have the versions that plain ones have.
+pub(crate) const SEALED_VERSION: FormatVersion = FormatVersion { major: 0, minor: 3 };
 
 /// The version of history bundles and manifests.
 pub const HISTORY_VERSION: FormatVersion = FormatVersion { major: 0, minor: 2 };

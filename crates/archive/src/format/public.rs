@@ -49,6 +49,11 @@ pub(super) fn wrap(content: &impl serde::Serialize) -> Result<Vec<u8>, String> {
     Ok(out)
 }
 
+/// Returns the hash that a public frame says its JSON has; nothing if it is too short to say so.
+pub(super) fn declared(frame: &[u8]) -> &[u8] {
+    frame.get(16..PREFIX).unwrap_or_default()
+}
+
 /// Reads the public frame, which must fill `bytes`.
 pub(crate) fn decode(bytes: &Bytes) -> Checked<ResumeMap> {
     let map: ResumeMap = unwrap(bytes)?;

@@ -3,7 +3,6 @@
 //! Does not: repair; a frame is used whole or not at all.
 
 use bytes::Bytes;
-use uuid::Uuid;
 use vmrewind_model::{Digest, Epoch, Seq, Timestamp};
 use zstd::zstd_safe::find_frame_compressed_size;
 
@@ -11,6 +10,7 @@ use super::{
     ResumeMap, Segment, SegmentSummary, SeqRange, decode,
     footer::{self, Footer},
     frame::{FrameHeader, Unpacker},
+    home::Home,
     index::FrameEntry,
     limits,
     line::Line,
@@ -23,20 +23,27 @@ use super::{
 /// Reads what is left of the damaged segment that should stand in `slot` of `archive`: none if not even that much is
 /// left that it is known what it was. Its lines are those of wholly valid frames; its resume map is empty if it is
 /// damaged. See `spec/format.md`, section 12.
-pub(crate) fn salvage(bytes: &Bytes, archive: Uuid, slot: u64) -> Option<Segment> {
+pub(crate) fn salvage(bytes: &Bytes, home: &Home, slot: u64) -> Option<Segment> {
     if bytes.len() as u64 > limits::SEGMENT {
         return None;
     }
     let mut unpacker = Unpacker::new().ok()?;
     let footer = decode::footer(bytes, bytes.len() as u64);
-    let footer = footer.ok().filter(|footer| decode::belongs(footer, archive, slot).is_ok());
-    let index = footer.as_ref().and_then(|footer| decode::index(bytes, footer, &mut unpacker).ok());
+    let footer = footer.ok().filter(|footer| decode::belongs(footer, home, slot).is_ok());
+    let body = match &footer {
+        Some(footer) => home.body_left(bytes, footer).ok()?,
+        // Where an encrypted body ends, only its footer tells.
+        None if home.is_sealed() => return None,
+        None => bytes.clone(),
+    };
+    let index = |footer| decode::index(&body, bytes, footer, home, &mut unpacker).ok();
+    let index = footer.as_ref().and_then(index);
     let frames = match &index {
-        Some(index) => index.frames.iter().filter_map(|entry| indexed(bytes, entry, &mut unpacker)).collect(),
-        None => walked(bytes, &mut unpacker),
+        Some(index) => index.frames.iter().filter_map(|entry| indexed(&body, entry, &mut unpacker)).collect(),
+        None => walked(&body, &mut unpacker),
     };
     let meta = frames.first().and_then(|frame| frame.meta.clone());
-    let meta = meta.filter(|meta| meta.archive == archive.hyphenated().to_string() && meta.segment == slot);
+    let meta = meta.filter(|meta| meta.archive == home.archive.hyphenated().to_string() && meta.segment == slot);
     let (mut summary, software) = match (&footer, meta) {
         (Some(footer), meta) => {
             let software = meta.map(|meta| meta.software).unwrap_or_default();
@@ -46,7 +53,7 @@ pub(crate) fn salvage(bytes: &Bytes, archive: Uuid, slot: u64) -> Option<Segment
     };
     let lines = in_order(frames, &summary);
     let whole = lines.len() as u64 == summary.records;
-    if whole && root(&lines) != summary.root {
+    if whole && home.root(root(&lines)).ok()? != summary.root {
         return None;
     }
     if footer.is_none() {

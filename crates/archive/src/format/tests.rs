@@ -2,6 +2,7 @@
 
 mod damage;
 mod forge;
+mod sealed;
 mod vectors;
 
 use std::{

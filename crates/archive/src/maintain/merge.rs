@@ -88,7 +88,8 @@ impl<'a> Input<'a> {
     async fn finish(mut self) -> Result<Leaves, ArchiveError> {
         let mut leaves = std::mem::take(&mut self.leaves);
         let (root, leaves) = self.archive.cpu.run(move || (leaves.root(), leaves)).await?;
-        if root == self.rolled.root {
+        let root = self.archive.home().root(root);
+        if root.is_ok_and(|root| root == self.rolled.root) {
             return Ok(leaves);
         }
         Err(self.damaged(Code::Root, "the event root does not match the records"))
@@ -115,7 +116,7 @@ pub(super) async fn merge(
     let mut earliest = Earliest::default();
     windows.iter().for_each(|rolled| earliest.join(rolled.window.earliest));
     let draft = Arc::new(Draft {
-        archive: archive.identity.archive,
+        home: archive.home(),
         window: Window {
             level,
             slots: [first.window.slots[0], last.window.slots[1]],

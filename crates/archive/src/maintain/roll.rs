@@ -161,7 +161,7 @@ async fn end(
         earliest,
     };
     let draft = Arc::new(Draft {
-        archive: archive.identity.archive,
+        home: archive.home(),
         window,
         epoch: group.last.epoch,
         nonce: group.last.nonce,

@@ -62,9 +62,10 @@ impl<'a> Sink<'a> {
             return Err(wrong("records are missing"));
         }
         let alone = (self.parts.len() == 1).then_some(self.root);
+        let home = self.archive.home();
         let root = self.archive.cpu.run(move || {
             leaves.check()?;
-            Ok(alone.unwrap_or_else(|| leaves.root()))
+            alone.map_or_else(|| home.root(leaves.root()), Ok)
         });
         let root = root.await?.map_err(|fault: Fault| wrong(&fault.detail))?;
         Ok(Rolled { window, root, parts: self.parts, stale: false, unknown: Unknown::new() })

@@ -35,7 +35,7 @@ impl Layout {
         match paths::parse_segment(name) {
             Some(slot) if (1..=limits::NUMBER).contains(&slot) => self.slots.push((slot, size)),
             _ if below(paths::LOG) || below(paths::MANIFESTS) => self.strange.push(name.to_owned()),
-            _ if name == paths::IDENTITY || below(paths::PROBE) => {}
+            _ if name == paths::IDENTITY || below(paths::PROBE) || paths::parse_keys(name).is_some() => {}
             _ => self.unknown.push(name.to_owned()),
         }
     }

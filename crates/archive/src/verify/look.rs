@@ -3,7 +3,6 @@
 //! Does not: compare it with others.
 
 use bytes::Bytes;
-use uuid::Uuid;
 use vmrewind_model::{ObjectKey, Rv, Seq};
 
 use crate::{
@@ -12,6 +11,7 @@ use crate::{
         Code,
         decode::{self, Broken, Peek},
         fault::{Checked, Fault},
+        home::Home,
     },
     paths, read,
     store::LARGEST,
@@ -63,6 +63,10 @@ pub(super) struct Look {
 pub(super) async fn end(archive: &Archive, slot: u64, size: u64) -> Result<Look, ArchiveError> {
     let name = paths::segment(slot);
     let (mut length, mut read) = (END.min(size), 0);
+    let front = if archive.home().is_sealed() { size.min(decode::FRONT) } else { 0 };
+    let front = if front == 0 { Some(Bytes::new()) } else { archive.store.range_if_there(&name, 0..front).await? };
+    let Some(front) = front else { return Ok(Look { slot, whole: false, read, seen: missing(slot) }) };
+    read += front.len() as u64;
     loop {
         let tail = if size == 0 {
             Some(Bytes::new())
@@ -71,7 +75,7 @@ pub(super) async fn end(archive: &Archive, slot: u64, size: u64) -> Result<Look,
         };
         let Some(tail) = tail else { return Ok(Look { slot, whole: false, read, seen: missing(slot) }) };
         read += length;
-        match decode::peek_index(&tail, size, archive.identity.archive, slot) {
+        match decode::peek_index(&front, &tail, size, &archive.home(), slot) {
             Ok(Peek::Done(end)) => return Ok(Look { slot, whole: false, read, seen: Seen::End(end) }),
             Ok(Peek::Longer(longer)) if longer > length => length = longer,
             Ok(Peek::Longer(_)) => {
@@ -89,8 +93,8 @@ pub(super) async fn all(archive: &Archive, slot: u64, deep: bool) -> Result<Look
     let Some(bytes) = archive.store.get(&paths::segment(slot), LARGEST).await? else {
         return Ok(Look { slot, whole: true, read: 0, seen: missing(slot) });
     };
-    let (id, read) = (archive.identity.archive, bytes.len() as u64);
-    let seen = archive.cpu.run(move || judge(&bytes, id, slot, deep)).await?;
+    let (home, read) = (archive.home(), bytes.len() as u64);
+    let seen = archive.cpu.run(move || judge(&bytes, &home, slot, deep)).await?;
     Ok(Look { slot, whole: true, read, seen })
 }
 
@@ -100,15 +104,15 @@ pub(super) fn missing(slot: u64) -> Seen {
     Seen::Damaged(Box::new(read::damaged(slot, fault)), None, None)
 }
 
-fn judge(bytes: &Bytes, archive: Uuid, slot: u64, deep: bool) -> Seen {
-    match decode::decode_or_salvage(bytes, archive, slot) {
+fn judge(bytes: &Bytes, home: &Home, slot: u64, deep: bool) -> Seen {
+    match decode::decode_or_salvage(bytes, home.clone(), slot) {
         Ok(segment) => {
             let objects = deep.then(|| objects(&segment));
             Seen::Whole(Box::new(segment), objects)
         }
         Err(broken) => {
             let Broken { fault, salvaged } = *broken;
-            let own = match decode::peek(bytes, bytes.len() as u64, archive, slot) {
+            let own = match decode::peek(bytes, bytes.len() as u64, home.clone(), slot) {
                 Ok(Peek::Done(end)) => Some(end.0),
                 Ok(Peek::Longer(_)) | Err(_) => None,
             };

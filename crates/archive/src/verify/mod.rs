@@ -28,7 +28,7 @@ use uuid::Uuid;
 use vmrewind_model::Timestamp;
 
 use crate::{
-    Archive, ArchiveError, Code, Cpu, Damage, Features, Identity, Progress, Store,
+    Archive, ArchiveError, Code, Cpu, Damage, Features, Identity, Progress, SecretKey, Store,
     format::{VERSION, decode, limits},
     paths,
 };
@@ -59,7 +59,7 @@ const BEHIND: u64 = 4096;
 const ACCOUNTABLE: u64 = 100_000;
 
 /// What is to be checked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// How deep.
     pub depth: Depth,
@@ -67,6 +67,8 @@ pub struct Options {
     /// each other is then checked only from one to the next. A window that was rolled up is read in full if its last segment is:
     /// so a share of the windows is read, and once all segments were read by repeated runs, all windows were.
     pub sample: Option<Sample>,
+    /// What opens the archive, if it is encrypted.
+    pub identities: Vec<SecretKey>,
 }
 
 /// Checks the archive in `store`. The same archive gives the same report.
@@ -108,7 +110,7 @@ pub async fn verify(
         None => archive_of(store, &layout).await?.unwrap_or_default(),
     };
     let archive = Archive::nameless(store.clone(), identity.clone().unwrap_or_else(|| stand_in(id)), cpu);
-    let archive = archive.reading_the_log_only();
+    let archive = archive.reading_the_log_only().unlock(options.identities.clone(), NO_SEED).await?;
     let mut chain = manifests::chain(&archive, &layout).await?;
     chain.problems.drain(..).for_each(|problem| checker.problem(problem));
     let mut windows = Windows::new(&archive, options.depth, std::mem::take(&mut chain.windows));
@@ -136,6 +138,9 @@ pub async fn verify(
         more_notes,
     })
 }
+
+/// A check writes nothing, and so needs no randomness.
+const NO_SEED: [u8; 32] = [0; 32];
 
 /// Counts what was rolled up, and tells what no manifest names.
 fn count(checked: &mut HistoryChecked, chain: &Chain, layout: &Layout, checker: &mut Checker) {
@@ -220,6 +225,7 @@ fn stand_in(archive: Uuid) -> Identity {
         features: Features::default(),
         archive,
         cluster: String::new(),
+        encrypted: false,
         created: Timestamp::MIN,
         software: String::new(),
     }

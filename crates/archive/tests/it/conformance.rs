@@ -15,7 +15,16 @@ use crate::world::{self, Clock, commit, input, make, open, own, record, records,
 
 /// Runs everything that must hold on any store, from an empty place on.
 pub(crate) async fn archive_conformance(store: Store) {
-    making(&store).await;
+    conformance(store, false).await;
+}
+
+/// As [`archive_conformance`], of an archive that is encrypted.
+async fn sealed_conformance(store: Store) {
+    conformance(store, true).await;
+}
+
+async fn conformance(store: Store, sealed: bool) {
+    making(&store, sealed).await;
     let clock = Clock::default();
     let written = writing(&store, &clock).await;
     reading(&store, &written).await;
@@ -34,6 +43,21 @@ async fn a_directory_conforms() {
     let directory = tempfile::tempdir().expect("a directory");
     let url: ArchiveUrl = directory.path().to_str().expect("UTF-8").parse().expect("a path");
     archive_conformance(Store::open(&url).expect("a store")).await;
+}
+
+#[tokio::test]
+async fn an_encrypted_archive_conforms_wherever_it_lies() {
+    sealed_conformance(Store::in_memory()).await;
+    let directory = tempfile::tempdir().expect("a directory");
+    let url: ArchiveUrl = directory.path().to_str().expect("UTF-8").parse().expect("a path");
+    sealed_conformance(Store::open(&url).expect("a store")).await;
+    let whole = FaultyStore::new(Arc::new(InMemory::new())).ignoring_ranges();
+    sealed_conformance(Store::from_parts(Arc::new(whole), StoreKind::Remote)).await;
+    let weak = FaultyStore::new(Arc::new(InMemory::new())).listing_late(3);
+    sealed_conformance(Store::from_parts(Arc::new(weak), StoreKind::Remote)).await;
+    let server = S3Server::start().await.expect("started");
+    let store = world::in_bucket(&server, "sealed");
+    sealed_conformance(Store::from_parts(store, StoreKind::Remote)).await;
 }
 
 #[tokio::test]
@@ -63,7 +87,8 @@ async fn a_real_s3_server_conforms() {
     archive_conformance(Store::from_parts(store, StoreKind::Remote)).await;
 }
 
-async fn making(store: &Store) {
+async fn making(store: &Store, sealed: bool) {
+    let make = async |store| if sealed { world::make_sealed(store).await } else { make(store).await };
     let none = Archive::open(store.clone()).await.expect_err("there is no archive yet");
     assert!(matches!(none, ArchiveError::NoArchive { .. }), "{none}");
     let made = make(store).await.expect("made");

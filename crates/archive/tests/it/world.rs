@@ -9,8 +9,8 @@ use futures::TryStreamExt as _;
 use object_store::{ObjectStore, memory::InMemory};
 use uuid::Uuid;
 use vmrewind_archive::{
-    Archive, ArchiveError, Cpu, Durable, Fence, FenceOutcome, Head, Identity, NewArchive, SegmentInput, SegmentRef,
-    SeqRange, Store, StoreKind, Writer, init,
+    Archive, ArchiveError, Cpu, Durable, Fence, FenceOutcome, Head, Identity, NewArchive, NewKeys, Recipients,
+    SecretKey, SegmentInput, SegmentRef, SeqRange, Store, StoreKind, Writer, init,
 };
 use vmrewind_model::{
     Change, Era, ObjectKey, ObjectOp, ProofState, RawObject, Record, RecordKey, ResourceId, ResumeEntry, Rv, Seq,
@@ -91,15 +91,35 @@ pub(crate) fn fence(nonce: u8, clock: &Clock) -> Fence {
     Fence { nonce: [nonce; 16], software: "test 1".into(), t: clock.now(), resume }
 }
 
-pub(crate) async fn make(store: &Store) -> Result<Identity, ArchiveError> {
-    let created = t(0);
-    init(store, NewArchive { archive: Uuid::from_u128(42), cluster: "c".into(), created, software: "test 1".into() })
-        .await
+/// The `n`th secret key.
+pub(crate) fn secret(n: u8) -> SecretKey {
+    SecretKey::new([n; 32])
 }
 
-/// Opens the archive so that everything runs in the calling task.
+/// As [`make`], encrypted to two keys.
+pub(crate) async fn make_sealed(store: &Store) -> Result<Identity, ArchiveError> {
+    let recipients = Recipients::new(vec![secret(1).recipient(), secret(2).recipient()], false).expect("two");
+    make_for(store, Some(NewKeys { recipients, root_key: [9; 32], seed: [8; 32] })).await
+}
+
+pub(crate) async fn make(store: &Store) -> Result<Identity, ArchiveError> {
+    make_for(store, None).await
+}
+
+async fn make_for(store: &Store, keys: Option<NewKeys>) -> Result<Identity, ArchiveError> {
+    let created = t(0);
+    init(
+        store,
+        NewArchive { archive: Uuid::from_u128(42), cluster: "c".into(), created, software: "test 1".into(), keys },
+    )
+    .await
+}
+
+/// Opens the archive, encrypted or not, so that everything runs in the calling task.
 pub(crate) async fn open(store: &Store) -> Result<Archive, ArchiveError> {
-    Ok(Archive::open(store.clone()).await?.with_cpu(Cpu::Inline))
+    static SEED: std::sync::atomic::AtomicU8 = std::sync::atomic::AtomicU8::new(0);
+    let seed = [SEED.fetch_add(1, Ordering::Relaxed); 32];
+    Archive::open(store.clone()).await?.with_cpu(Cpu::Inline).unlock(vec![secret(1)], seed).await
 }
 
 /// Fences after `head`.

@@ -100,6 +100,7 @@ pub(crate) async fn run(ctx: &mut Ctx, args: ImportArgs) -> Result<u8, CliError>
         cluster: intake.cluster.clone(),
         created: ctx.now,
         software: format!("kubectl-vmrewind {} (import)", env!("CARGO_PKG_VERSION")),
+        keys: None,
     };
     let nonce = (ctx.entropy)()?;
     let members = Members::open(&args.filename, LIMITS)?;

@@ -14,6 +14,7 @@ pub(crate) mod get;
 pub(crate) mod graph;
 pub(crate) mod import;
 pub(crate) mod info;
+pub(crate) mod key;
 pub(crate) mod log;
 pub(crate) mod plan;
 pub(crate) mod restore;
@@ -46,6 +47,7 @@ pub(crate) async fn run(ctx: &mut Ctx, command: Command) -> Result<u8, CliError>
         Command::Copy(args) => copy::run(ctx, args).await,
         Command::Export(args) => export::run(ctx, *args).await,
         Command::Import(args) => import::run(ctx, args).await,
+        Command::Key(args) => key::run(ctx, args).await,
         Command::Complete(args) => complete::run(ctx, args).await,
         Command::Completion(args) => completion::run(ctx, &args),
         Command::Version(args) => version::run(ctx, &args),

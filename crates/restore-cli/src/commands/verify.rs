@@ -89,7 +89,13 @@ pub(crate) async fn run(ctx: &mut Ctx, args: VerifyArgs) -> Result<u8, CliError>
         sampled = Some(Sampled { sample: Sample { parts, seed, covered }, covered: None });
         coverage = known;
     }
-    let options = Options { depth, sample: sampled.as_ref().map(|sampled| sampled.sample.clone()) };
+    match Archive::open(store.clone()).await {
+        // Damage is for the report.
+        Err(ArchiveError::NoArchive { .. } | ArchiveError::Damaged(_)) => {}
+        opened => drop(ctx.unlocked(opened?).await?),
+    }
+    let sample = sampled.as_ref().map(|sampled| sampled.sample.clone());
+    let options = Options { depth, sample, identities: ctx.identities()? };
     let report = {
         let bar = ctx.bar("checking segments");
         verify(&store, Cpu::Blocking, &options, &bar).await?

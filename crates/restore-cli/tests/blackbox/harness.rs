@@ -9,7 +9,10 @@ use std::{
 
 use serde_json::Value;
 use tempfile::TempDir;
-use vmrewind_archive::{Archive, ArchiveUrl, Cpu, Fence, FenceOutcome, NewArchive, SegmentInput, Store, Writer, init};
+use vmrewind_archive::{
+    Archive, ArchiveUrl, Cpu, Fence, FenceOutcome, NewArchive, NewKeys, Recipients, SecretKey, SegmentInput, Store,
+    Writer, init,
+};
 use vmrewind_model::{
     Change, Era, Gap, GapCause, ObjectKey, ObjectOp, ProofState, Record, RecordKey, ResourceId, ResumeEntry, Rv, Seq,
     Timestamp,
@@ -228,7 +231,16 @@ impl Story {
     }
 
     /// Writes the archive of a cluster to a new directory.
-    pub(crate) fn write_for(mut self, cluster: &str) -> Told {
+    pub(crate) fn write_for(self, cluster: &str) -> Told {
+        self.write_to(cluster, &[])
+    }
+
+    /// Writes the archive to a new directory, encrypted to some keys.
+    pub(crate) fn write_sealed(self, keys: &[SecretKey]) -> Told {
+        self.write_to(CLUSTER, keys)
+    }
+
+    fn write_to(mut self, cluster: &str, keys: &[SecretKey]) -> Told {
         if !self.open.is_empty() {
             self = self.commit();
         }
@@ -241,10 +253,13 @@ impl Story {
             let url: ArchiveUrl = place.display().to_string().parse().expect("an archive URL");
             let store = Store::open(&url).expect("a store");
             let archive = uuid::Uuid::from_u128(0x0123_4567_89ab_4def_8123_4567_89ab_cdef);
-            let new =
-                NewArchive { archive, cluster: cluster.to_owned(), created: first.t, software: "story 1".to_owned() };
+            let software = "story 1".to_owned();
+            let recipients = Recipients::new(keys.iter().map(SecretKey::recipient).collect(), true).ok();
+            let sealed = recipients.map(|recipients| NewKeys { recipients, root_key: [1; 32], seed: [2; 32] });
+            let new = NewArchive { archive, cluster: cluster.to_owned(), created: first.t, software, keys: sealed };
             init(&store, new).await.expect("an empty place");
             let archive = Archive::open(store).await.expect("an archive");
+            let archive = archive.unlock(keys.to_vec(), [3; 32]).await.expect("opened");
             let head = archive.head().await.expect("a head");
             let resume = first.resume.values().filter(|entry| !self.left_out.contains(&entry.id)).cloned().collect();
             let fence = Fence { nonce: [7; 16], software: "story 1".to_owned(), t: first.t, resume };

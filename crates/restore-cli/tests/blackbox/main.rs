@@ -17,6 +17,7 @@ mod interactive;
 mod listing;
 mod reference;
 mod schema;
+mod sealed;
 mod secrets;
 mod site;
 mod stories;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::harness::run_alone;
 
-const VERBS: [&str; 18] = [
+const VERBS: [&str; 19] = [
     "info",
     "log",
     "get",
@@ -21,6 +21,7 @@ const VERBS: [&str; 18] = [
     "copy",
     "export",
     "import",
+    "key",
     "completion",
     "version",
 ];

@@ -86,6 +86,7 @@ fn state() -> State {
 
 fn of(state: &State) -> World {
     let identity = Identity {
+        encrypted: false,
         format: FormatVersion { major: 0, minor: 1 },
         features: Features::default(),
         archive: uuid::Uuid::from_u128(7),

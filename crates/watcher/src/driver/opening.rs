@@ -8,12 +8,13 @@ use futures::{TryStreamExt as _, pin_mut};
 use tokio::sync::watch;
 use uuid::Uuid;
 use vmrewind_archive::{
-    Archive, ArchiveError, Damage, Fence, FenceOutcome, Head, MAX_TEXT, NewArchive, Part, Writer, damage_detail,
+    Archive, ArchiveError, Damage, Fence, FenceOutcome, Head, MAX_TEXT, NewArchive, NewKeys, Part, Store, Writer,
+    damage_detail,
 };
 use vmrewind_cluster::{ClusterError, ClusterIdentity, ErrorKind};
 use vmrewind_model::Timestamp;
 
-use super::{SOFTWARE, Watcher};
+use super::{SOFTWARE, Watcher, draw};
 use crate::{
     engine::{MAX_APART, State, Status},
     error::WatcherError,
@@ -144,23 +145,33 @@ fn retryable(error: &ClusterError) -> bool {
     error.kind() == ErrorKind::Unavailable
 }
 
-async fn open_or_init(watcher: &Watcher, cluster: &ClusterIdentity) -> Result<Archive, ArchiveError> {
+async fn open_or_init(watcher: &Watcher, cluster: &ClusterIdentity) -> Result<Archive, WatcherError> {
+    let told = watcher.settings.encryption.told()?;
+    let identities = watcher.settings.encryption.secrets()?;
     let mut tries = 0;
     loop {
-        let opened = match Archive::open(watcher.store.clone()).await {
-            Err(ArchiveError::NoArchive { .. }) => {
+        let opened = match begun(&watcher.store).await {
+            Ok(None) => {
+                let draw = || draw(&watcher.entropy);
+                let keys = |recipients| NewKeys { recipients, root_key: draw(), seed: draw() };
                 let new = NewArchive {
                     archive: Uuid::from_bytes((watcher.entropy)()),
                     cluster: cluster.uid.clone(),
                     created: (watcher.clock)(),
                     software: SOFTWARE.to_owned(),
+                    keys: told.clone().map(keys),
                 };
                 match vmrewind_archive::init(&watcher.store, new).await {
                     Ok(_) | Err(ArchiveError::AlreadyArchive { .. }) => Archive::open(watcher.store.clone()).await,
                     Err(error) => Err(error),
                 }
             }
-            opened => opened,
+            Ok(Some(archive)) => Ok(archive),
+            Err(error) => Err(error),
+        };
+        let opened = match opened {
+            Ok(archive) => archive.unlock(identities.clone(), draw(&watcher.entropy)).await,
+            Err(error) => Err(error),
         };
         match opened {
             Err(error @ ArchiveError::Unavailable { .. }) if tries < TRIES => {
@@ -168,8 +179,21 @@ async fn open_or_init(watcher: &Watcher, cluster: &ClusterIdentity) -> Result<Ar
                 tracing::warn!(%error, "the store does not answer; trying again");
                 tokio::time::sleep(PAUSE).await;
             }
-            opened => return opened.map(|archive| archive.with_cpu(watcher.cpu)),
+            opened => {
+                let archive = opened?.with_cpu(watcher.cpu);
+                archive.encrypts_to(told.as_ref())?;
+                return Ok(archive);
+            }
         }
+    }
+}
+
+/// Opens the archive; none if there is none, or if its making was stopped.
+async fn begun(store: &Store) -> Result<Option<Archive>, ArchiveError> {
+    match Archive::open(store.clone()).await {
+        Err(ArchiveError::NoArchive { .. }) => Ok(None),
+        Ok(archive) => Ok(if archive.lacks_keys().await? { None } else { Some(archive) }),
+        Err(error) => Err(error),
     }
 }
 

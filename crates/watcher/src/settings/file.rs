@@ -56,6 +56,8 @@ pub struct File {
     pub namespaces: Vec<String>,
     /// Resources that are not captured, as `plural.group`.
     pub exclude: Vec<String>,
+    /// Whether the archive is encrypted, and to whom.
+    pub encryption: Encryption,
     /// What is recorded of objects.
     pub capture: Capture,
     /// How long things take.
@@ -79,12 +81,26 @@ impl Default for File {
             listen: SocketAddr::from(([0, 0, 0, 0], 8080)),
             namespaces: Vec::new(),
             exclude: Vec::new(),
+            encryption: Encryption::default(),
             capture: Capture::default(),
             timing: Timing::default(),
             limits: Limits::default(),
             log: Logging::default(),
         }
     }
+}
+
+/// Whether the archive is encrypted, and to whom.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Encryption {
+    /// Whom the archive is encrypted to: age recipients (`age1…`), at least two. An archive that is encrypted to others, or not at
+    /// all, is not written to. Default: nobody, and the archive is not encrypted.
+    pub recipients: Vec<String>,
+    /// A single recipient is enough: with its key, everything is lost.
+    pub single_recipient: bool,
+    /// Files with age identities, one of which opens the archive: needed to start again and to roll up.
+    pub identities: Vec<PathBuf>,
 }
 
 /// What is recorded of objects.
@@ -113,7 +129,7 @@ impl Default for Capture {
 pub enum Secrets {
     /// It is, readable for everybody who can read the archive.
     Store,
-    /// Only if the archive is encrypted (not possible yet).
+    /// It is if the archive is encrypted; else only that and when they change.
     EncryptOnly,
     /// Only that and when they change.
     Skip,

@@ -47,9 +47,27 @@ fn readable_secrets_go_to_a_remote_store_only_if_that_is_said() {
 }
 
 #[test]
-fn encryption_that_does_not_exist_yet_is_refused_and_so_is_a_missing_archive() {
-    let encrypted = Flags { secrets: Some(Secrets::EncryptOnly), ..flags("/archive") };
-    let error = Settings::load(encrypted).expect_err("refused");
-    assert!(error.to_string().contains("encrypt-only") && error.hint().is_some());
+fn an_archive_must_be_named() {
     assert!(Settings::load(Flags::default()).is_err());
+}
+
+#[test]
+fn an_encrypted_archive_has_two_recipients_unless_one_is_meant_and_only_x25519_ones() {
+    let recipient = |n: u8| vmrewind_archive::SecretKey::new([n; 32]).recipient().to_string();
+    let to = |recipients: &[String], single_recipient| {
+        Settings::load(Flags { recipients: recipients.to_vec(), single_recipient, ..flags("s3://bucket/prefix") })
+    };
+    let two = to(&[recipient(1), recipient(2)], false).expect("two, and so a remote store may hold Secrets");
+    assert_eq!(two.encryption.told().expect("valid").map(|told| told.as_slice().len()), Some(2));
+    assert!(to(&[recipient(1)], true).is_ok());
+    for (recipients, single, word) in [
+        (vec![recipient(1)], false, "single recipient"),
+        (vec![recipient(1), recipient(1)], false, "single recipient"),
+        (vec![], true, "there is none"),
+        (vec![recipient(1), "ssh-ed25519 AAAA".to_owned()], false, "SSH"),
+        (vec![recipient(1), "age1yubikey1qqq".to_owned()], false, "plugin"),
+    ] {
+        let error = to(&recipients, single).expect_err(word);
+        assert!(error.to_string().contains(word) && error.hint().is_some(), "{error}");
+    }
 }

@@ -5,7 +5,6 @@
 use std::cmp::Ordering;
 
 use bytes::Bytes;
-use uuid::Uuid;
 use vmrewind_model::{Digest, Epoch, Op, Seq};
 
 use super::{Earliest, Known, Leaves, Public, SortKey, Window, digest, filter, meta::Meta};
@@ -13,10 +12,12 @@ use crate::{
     Head,
     format::{
         Code, SeqRange,
-        decode::{index_of, lines, position},
+        age::Opener,
+        decode::{End, index_of, lines, position},
         fault::{Checked, Fault, demand, time},
         footer::{self, Footer, Kind, flag},
         frame::Unpacker,
+        home::Home,
         index::{FrameEntry, Index},
         limits,
         line::Line,
@@ -37,6 +38,8 @@ pub(crate) struct Bundle {
     /// What is known of every resource at the end of the window.
     pub(crate) known: Vec<Known>,
     pub(super) index: Index,
+    /// What opens its frames; none if they are plain.
+    opener: Option<Opener>,
     /// Which part of its window it should be, from 1; none if that is not known.
     pub(crate) part: Option<u32>,
 }
@@ -50,27 +53,28 @@ pub(crate) enum Peek {
 }
 
 /// Reads the end of a bundle of `archive` that is `size` bytes long.
-pub(crate) fn peek(tail: &Bytes, size: u64, archive: Uuid) -> Checked<Peek> {
-    let footer = footer_of(tail, size, archive)?;
-    let needed = size - footer.index_offset;
-    let Some(from) = (tail.len() as u64).checked_sub(needed) else { return Ok(Peek::Longer(needed)) };
-    let from = position(from)?;
-    let body = from + footer.index_length as usize;
-    let public = public::unwrap(&tail.slice(body..tail.len() - footer::LEN));
-    let public: Public = public.map_err(|fault| fault.at(footer.body_length))?;
-    let index = index_of(&tail[from..body], &footer, &mut Unpacker::new()?);
+///
+/// `front` is its beginning: at least [`super::super::decode::FRONT`] bytes, or all of it, if bodies are encrypted.
+pub(crate) fn peek(front: &[u8], tail: &Bytes, size: u64, home: &Home) -> Checked<Peek> {
+    let footer = footer_of(tail, size, home)?;
+    let end = match End::read(front, tail, size, &footer, home)? {
+        End::Done(end) => end,
+        End::Longer(needed) => return Ok(Peek::Longer(needed)),
+    };
+    let public: Public = public::unwrap(&end.public).map_err(|fault| fault.at(footer.body_length))?;
+    let index = index_of(&end.index, &end.public, &footer, home, &mut Unpacker::new()?);
     let index = index.map_err(|fault| fault.at(footer.index_offset))?;
     check_index(&index, &footer).map_err(|fault| fault.at(footer.index_offset))?;
-    Bundle::of(footer, public, index).map(|bundle| Peek::Done(Box::new(bundle)))
+    Bundle::of(footer, public, index, end.opener).map(|bundle| Peek::Done(Box::new(bundle)))
 }
 
 /// Reads all of a bundle of `archive`, which should be the `part`th of its window, verifies it, and hands in its lines in order.
-pub(crate) fn whole(bytes: &Bytes, archive: Uuid, part: u32, mut each: impl FnMut(&Line)) -> Checked<Bundle> {
-    let size = bytes.len() as u64;
-    let footer = footer_of(bytes, size, archive)?;
+pub(crate) fn whole(bytes: &Bytes, home: impl Into<Home>, part: u32, mut each: impl FnMut(&Line)) -> Checked<Bundle> {
+    let (home, size) = (home.into(), bytes.len() as u64);
+    let footer = footer_of(bytes, size, &home)?;
     let hashed = Digest::of(&bytes[..bytes.len() - footer::LEN]) == footer.body_sha256;
     demand(hashed, Code::BodyHash, "bytes were changed")?;
-    let Peek::Done(mut bundle) = peek(bytes, size, archive)? else {
+    let Peek::Done(mut bundle) = peek(bytes, bytes, size, &home)? else {
         return Err(Fault::new(Code::FooterField, "its index lies before its beginning"));
     };
     bundle.part = Some(part);
@@ -82,8 +86,8 @@ pub(crate) fn whole(bytes: &Bytes, archive: Uuid, part: u32, mut each: impl FnMu
     let mut last: Option<(SortKey, u64)> = None;
     for n in 0..bundle.index.frames.len() {
         let entry = &bundle.index.frames[n];
-        let start = position(entry.offset)?;
-        let stored = bytes.slice(start..start + entry.length as usize);
+        let place = bundle.place(n);
+        let stored = bytes.slice(position(place.start)?..position(place.end)?);
         for line in bundle.frame(n, &stored, &mut unpacker).map_err(|fault| fault.at(entry.offset))? {
             let (key, seq) = (SortKey::of(&line), line.head.seq.0);
             let order = last.as_ref().map_or(Ordering::Less, |(before, last)| (before, *last).cmp(&(&key, seq)));
@@ -105,7 +109,7 @@ pub(crate) fn whole(bytes: &Bytes, archive: Uuid, part: u32, mut each: impl FnMu
     if bundle.records == bundle.window.records() {
         demand(bundle.window.earliest == earliest, Code::Public, "no line reaches back as far as it says")?;
     }
-    demand(leaves.root() == bundle.root, Code::Root, "the event root does not match the records")?;
+    demand(home.root(leaves.root())? == bundle.root, Code::Root, "the event root does not match the records")?;
     Ok(*bundle)
 }
 
@@ -124,13 +128,13 @@ fn flags_of(line: &Line) -> u32 {
     set.iter().filter(|(_, set)| *set).fold(0, |flags, (flag, _)| flags | flag)
 }
 
-fn footer_of(tail: &[u8], size: u64, archive: Uuid) -> Checked<Footer> {
+fn footer_of(tail: &[u8], size: u64, home: &Home) -> Checked<Footer> {
     demand(size <= limits::SEGMENT, Code::TooLarge, "it is larger than a bundle may be")?;
     let short = || Fault::new(Code::Truncated, format!("it has {size} bytes, fewer than a footer"));
     let footer = Footer::parse(tail.last_chunk().ok_or_else(short)?, Kind::History)
         .map_err(|fault| fault.at(size - footer::LEN as u64))?;
     footer.check_history(size)?;
-    demand(footer.archive == archive, Code::Archive, "it belongs to another archive")?;
+    home.owns(&footer)?;
     Ok(footer)
 }
 
@@ -164,7 +168,7 @@ fn check_index(index: &Index, footer: &Footer) -> Checked<()> {
 }
 
 impl Bundle {
-    fn of(footer: Footer, public: Public, index: Index) -> Checked<Self> {
+    fn of(footer: Footer, public: Public, index: Index, opener: Option<Opener>) -> Checked<Self> {
         let broken = |detail: &str| Fault::new(Code::Public, detail).at(footer.body_length);
         if !public.complete {
             return Err(broken("the resume map of a window is complete"));
@@ -187,7 +191,7 @@ impl Bundle {
             earliest,
         };
         let (epoch, nonce, records, root) = (Epoch(footer.epoch), footer.nonce, footer.records, footer.root);
-        Ok(Self { footer, window, epoch, nonce, records, root, known: public.entries, index, part: None })
+        Ok(Self { footer, window, epoch, nonce, records, root, known: public.entries, index, opener, part: None })
     }
 
     /// Returns the head of a log that ends with the window.
@@ -203,6 +207,12 @@ impl Bundle {
 
     /// Returns where the `n`th frame lies.
     pub(crate) fn place(&self, n: usize) -> std::ops::Range<u64> {
+        let content = self.content(n);
+        self.opener.as_ref().map_or(content.clone(), |opener| opener.stored(content))
+    }
+
+    /// Returns where the `n`th frame lies in the content of the body.
+    fn content(&self, n: usize) -> std::ops::Range<u64> {
         let entry = &self.index.frames[n];
         entry.offset..entry.offset + u64::from(entry.length)
     }
@@ -216,6 +226,8 @@ impl Bundle {
     /// Reads the `n`th frame and compares it with what the index says.
     pub(crate) fn frame(&self, n: usize, stored: &[u8], unpacker: &mut Unpacker) -> Checked<Vec<Line>> {
         let entry = &self.index.frames[n];
+        let opened = self.opener.as_ref().map(|opener| opener.open(self.content(n), stored)).transpose()?;
+        let stored = opened.as_deref().unwrap_or(stored);
         demand(Digest::of(stored).0 == entry.sha256, Code::FrameHash, "the frame was changed")?;
         let content = Bytes::from(unpacker.unpack(stored, u64::from(entry.content))?);
         demand(!content.is_empty(), Code::Tar, "the frame holds no member")?;

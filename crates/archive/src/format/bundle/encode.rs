@@ -13,7 +13,7 @@ use super::{
 };
 use crate::format::{
     HISTORY_VERSION,
-    encode::INDEX_NAME,
+    encode::{INDEX_NAME, finish},
     footer::{Footer, Kind, flag},
     frame::Packer,
     index::{self, FrameEntry, Index},
@@ -214,7 +214,7 @@ impl Writer {
         let Building { frames, entries, members, records, flags, filter, mut leaves, .. } =
             std::mem::take(&mut self.bundle);
         let mut footer = self.footer(flags, records, members + 1);
-        footer.root = leaves.root();
+        footer.root = self.draft.home.root(leaves.root()).map_err(|fault| fault.detail)?;
         let own = Own { part: self.part, salt: hex(&self.draft.salt), software: self.draft.software.clone() };
         let meta = Meta::of(&footer, self.draft.window.head, own).to_bytes();
         if meta.len() > limits::META {
@@ -248,11 +248,8 @@ impl Writer {
         footer.index_offset = out.len() as u64;
         footer.index_length = small(frame.len())?;
         footer.index_content = small(content.len())?;
-        footer.index_sha256 = Digest::of(&frame);
-        footer.body_length = footer.index_offset + frame.len() as u64;
         out.extend_from_slice(&frame);
-        out.extend_from_slice(&public::wrap(&self.public())?);
-        footer.body_sha256 = Digest::of(&out);
+        let (mut out, footer) = finish(&self.draft.home, out, &public::wrap(&self.public())?, footer)?;
         out.extend_from_slice(&footer.to_bytes());
         if out.len() as u64 > limits::SEGMENT {
             return Err(format!("a part of {} bytes is too large", out.len()));
@@ -268,7 +265,7 @@ impl Writer {
     }
 
     fn footer(&self, flags: u32, records: u64, members: u64) -> Footer {
-        let Draft { archive, window, epoch, nonce, .. } = &*self.draft;
+        let Draft { home, window, epoch, nonce, .. } = &*self.draft;
         Footer {
             version: HISTORY_VERSION,
             kind: Kind::History.number(),
@@ -276,7 +273,7 @@ impl Writer {
             shard: 0,
             flags: flags | flag::COMPLETE,
             features: 0,
-            archive: *archive,
+            archive: home.archive,
             epoch: epoch.0,
             slots: window.slots,
             seqs: [window.seqs.first.0, window.seqs.last.0],

@@ -2,7 +2,7 @@
 
 use super::{Footer, Kind, LEN, flag};
 use crate::format::{
-    Code,
+    Code, age,
     fault::{Checked, demand, time},
     limits,
 };
@@ -18,14 +18,25 @@ impl Footer {
         let known = kind.version();
         let version = format!("the format version is {}, this program reads {known}", self.version);
         demand(self.version == known, Code::Version, &version)?;
-        let features = self.features != 0
-            || self.has(flag::ENCRYPTED | flag::SIGNED)
-            || self.encryption_header != 0
-            || self.signer != 0;
+        let half = self.has(flag::ENCRYPTED) != (self.encryption_header != 0);
+        let features = self.features != 0 || self.has(flag::SIGNED) || half || self.signer != 0;
         demand(!features, Code::Feature, "it needs a feature that this program does not have")?;
         let reserved =
             self.flags & !flag::KNOWN != 0 || kind == Kind::Log && self.level != 0 || self.signature != [0; 64];
         demand(!reserved, Code::Reserved, "something reserved is not zero")
+    }
+
+    /// Returns the length of the content of the body: that of its frames.
+    pub(crate) fn content(&self) -> u64 {
+        self.index_offset + u64::from(self.index_length)
+    }
+
+    /// Returns how many bytes a body with so much content takes as it is stored.
+    pub(crate) fn stored(&self, content: u64) -> u64 {
+        match self.encryption_header {
+            0 => content,
+            header => u64::from(header) + 16 + age::sealed(content),
+        }
     }
 
     /// Checks that the fields of a segment fit each other and an object of `size` bytes.
@@ -71,9 +82,9 @@ impl Footer {
         time(first, Code::FooterField)?;
         time(last, Code::FooterField)?;
         field(first <= last, "its times are wrong")?;
-        let body = self.index_offset.checked_add(u64::from(self.index_length));
+        let body = self.index_offset.checked_add(u64::from(self.index_length)).filter(|body| *body <= size);
         field(self.index_offset > 0 && self.index_length > 0, "it has no frames")?;
-        field(body == Some(self.body_length), "its lengths differ")?;
+        field(body.map(|body| self.stored(body)) == Some(self.body_length), "its lengths differ")?;
         field(self.body_length <= size.saturating_sub(LEN as u64), "it is shorter than its parts")
     }
 }

@@ -5,6 +5,7 @@
 mod bundles;
 mod file;
 mod manifests;
+mod sealed;
 mod set;
 
 use std::{
@@ -15,13 +16,16 @@ use std::{
 
 use bytes::Bytes;
 use vmrewind_model::Digest;
+use zeroize::Zeroizing;
 
 use super::super::{
     Code, bundle,
     decode::decode,
     encode::encode,
-    fault::{Checked, demand},
+    fault::{Checked, Fault, demand},
+    footer::Kind,
     frame::{FrameHeader, Unpacker},
+    home::{Home, Keys, Lock, RootKey, Seed},
     link::Before,
 };
 use crate::{
@@ -52,7 +56,7 @@ fn content(object: &Bytes) -> Vec<u8> {
     let mut unpacker = Unpacker::new().expect("zstd");
     let (mut at, mut out) = (0, Vec::new());
     let mut frames = Vec::new();
-    while let Ok(header) = FrameHeader::parse(&object[at..]) {
+    while let Ok(header) = object.get(at..).map_or(Err(Fault::new(Code::Zstd, "")), FrameHeader::parse) {
         let length = zstd::zstd_safe::find_frame_compressed_size(&object[at..]).expect("a frame");
         frames.push(unpacker.unpack(&object[at..at + length], header.content).expect("a good frame"));
         at += length;
@@ -67,17 +71,19 @@ fn said(vector: &Vector, all: &BTreeMap<String, Vector>) -> Option<Code> {
     match vector.get("object") {
         Some("identity") => return Identity::check(&vector.object).err().map(|fault| fault.code),
         Some("bundle") => return said_of_bundle(vector).err().map(|fault| fault.code),
+        Some("keys") => return said_of_keys(vector).err().map(|fault| fault.code),
+        Some("age") => return said_of_age(vector).err().map(|fault| fault.code),
         Some("manifest") => return said_of_manifest(vector, all).err().map(|fault| fault.code),
         _ => {}
     }
     let slot = vector.number("slot");
-    let segment = match decode(&vector.object, samples::ARCHIVE, slot) {
+    let segment = match decode(&vector.object, home(vector), slot) {
         Ok(segment) => segment,
         Err(fault) => return Some(fault.code),
     };
     if let Some(before) = vector.get("follows") {
         let before = &all[before];
-        let before = decode(&before.object, samples::ARCHIVE, before.number("slot")).expect("what it follows is good");
+        let before = decode(&before.object, home(before), before.number("slot")).expect("what it follows is good");
         let before = Before::of(&before.summary, Some(before.digest));
         if let Err(fault) = before.check(&segment.summary) {
             return Some(fault.code);
@@ -92,7 +98,7 @@ fn said(vector: &Vector, all: &BTreeMap<String, Vector>) -> Option<Code> {
         assert_eq!(vector.get("records"), Some(segment.summary.records.to_string().as_str()));
         assert_eq!(vector.get("root"), Some(segment.summary.root.hex().as_str()));
         assert_eq!(vector.get("sha256"), Some(segment.digest.hex().as_str()));
-        assert_eq!(vector.get("content"), Some(Digest::of(&content(&vector.object)).hex().as_str()));
+        assert_eq!(vector.get("content"), Some(Digest::of(&content(&body(vector))).hex().as_str()));
     }
     match segment.check_objects() {
         Ok(()) => None,
@@ -104,11 +110,44 @@ fn said(vector: &Vector, all: &BTreeMap<String, Vector>) -> Option<Code> {
     }
 }
 
+/// Returns what the reader of a vector has.
+fn home(vector: &Vector) -> Home {
+    let Some(root) = vector.get("root-key") else { return samples::ARCHIVE.into() };
+    let keys = Keys {
+        recipients: Vec::new(),
+        root: RootKey(Zeroizing::new(sealed::unhex(root).try_into().expect("32 bytes"))),
+        own: vec![vector.get("identity").and_then(|text| text.parse().ok()).expect("an identity")],
+        seed: Seed::new([0; 32]),
+    };
+    Home { archive: samples::ARCHIVE, lock: Lock::Open(keys.into()) }
+}
+
+/// Returns the content of the body of a good vector.
+fn body(vector: &Vector) -> Bytes {
+    let kind = if vector.get("object") == Some("bundle") { Kind::History } else { Kind::Log };
+    sealed::body(&vector.object, kind, &home(vector))
+}
+
+fn said_of_keys(vector: &Vector) -> Checked<()> {
+    let identity = [vector.get("identity").and_then(|text| text.parse().ok()).expect("an identity")];
+    let prev = vector.get("prev").and_then(bundle::digest).expect("a digest");
+    let root = crate::keys::check(&vector.object, samples::ARCHIVE, vector.number("n"), prev, &identity)?;
+    assert_eq!(vector.get("root-key"), Some(super::super::meta::hex(&*root.0).as_str()));
+    Ok(())
+}
+
+fn said_of_age(vector: &Vector) -> Checked<()> {
+    let identity = [vector.get("identity").and_then(|text| text.parse().ok()).expect("an identity")];
+    let content = super::super::age::open_file(&vector.object, &identity)?;
+    assert_eq!(vector.get("plaintext"), Some(super::super::meta::hex(&content).as_str()));
+    Ok(())
+}
+
 fn said_of_bundle(vector: &Vector) -> Checked<()> {
     let rolled = bundles::read_window(vector.get("window").expect("a window"));
     let part = usize::try_from(vector.number("part")).expect("small") - 1;
     let mut lines = 0;
-    let read = bundle::whole(&vector.object, samples::ARCHIVE, window::number(part), |_| lines += 1)?;
+    let read = bundle::whole(&vector.object, home(vector), window::number(part), |_| lines += 1)?;
     demand(vector.object.len() as u64 == rolled.parts[part].size, Code::Count, "its size")?;
     window::belongs(&read, &rolled, part)?;
     let digest = Digest::of(&vector.object);
@@ -119,7 +158,7 @@ fn said_of_bundle(vector: &Vector) -> Checked<()> {
         assert_eq!((vector.number("records"), lines), (read.records, read.records));
         assert_eq!(vector.get("root"), Some(read.root.hex().as_str()));
         assert_eq!(vector.get("sha256"), Some(digest.hex().as_str()));
-        assert_eq!(vector.get("content"), Some(Digest::of(&content(&vector.object)).hex().as_str()));
+        assert_eq!(vector.get("content"), Some(Digest::of(&content(&body(vector))).hex().as_str()));
     }
     Ok(())
 }
@@ -140,7 +179,8 @@ fn said_of_manifest(vector: &Vector, all: &BTreeMap<String, Vector>) -> Checked<
 fn this_reader_says_to_every_vector_what_the_vector_demands() {
     if std::env::var_os("VMREWIND_WRITE_VECTORS").is_some() {
         let mut names = BTreeSet::new();
-        for (name, vector) in set::all().into_iter().chain(bundles::all()).chain(manifests::all()) {
+        for (name, vector) in set::all().into_iter().chain(bundles::all()).chain(manifests::all()).chain(sealed::all())
+        {
             assert!(names.insert(name.clone()), "{name} is there twice");
             fs::write(folder().join(name), vector.to_text()).expect("written");
         }
@@ -168,6 +208,12 @@ fn the_writer_gives_the_same_content_as_when_the_vectors_were_made() {
         let fresh = encode(&draft).expect("a good draft");
         assert_eq!(all[name].get("content"), Some(Digest::of(&content(&fresh.bytes)).hex().as_str()), "{name}");
     }
+    for (name, draft) in sealed::good() {
+        let fresh = sealed::body(&encode(&draft).expect("a good draft").bytes, Kind::Log, &draft.home);
+        assert_eq!(all[name].get("content"), Some(Digest::of(&content(&fresh)).hex().as_str()), "{name}");
+    }
+    let again = |vector: &Vector| sealed::sealed_again(vector).map(|again| assert_eq!(again, vector.object));
+    assert_eq!(all.values().filter_map(again).count(), 4, "age files that can be made again byte for byte");
     for (name, _, draft, lines, cut) in bundles::good() {
         let (_, fresh) = bundles::encode(draft, &lines, cut);
         assert_eq!(all[name].get("content"), Some(Digest::of(&content(&fresh)).hex().as_str()), "{name}");

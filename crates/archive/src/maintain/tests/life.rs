@@ -133,7 +133,7 @@ impl Life {
     /// Makes an archive.
     pub(super) async fn begin(store: &Store, seed: u64) -> Self {
         let (created, software) = (samples::t(0), "test 1".to_owned());
-        let new = NewArchive { archive: samples::ARCHIVE, cluster: "c".into(), created, software };
+        let new = NewArchive { archive: samples::ARCHIVE, cluster: "c".into(), created, software, keys: None };
         init(store, new).await.expect("made");
         let (records, open, dice) = (Vec::new(), Vec::new(), Script::new(seed));
         Self { records, slots: 0, dice, at: 0, open, epoch: 0, writer: None }

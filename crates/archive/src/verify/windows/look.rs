@@ -3,7 +3,6 @@
 //! Does not: compare them with segments.
 
 use bytes::Bytes;
-use uuid::Uuid;
 use vmrewind_model::Digest;
 
 use super::super::{About, Problem, Symptom};
@@ -13,6 +12,7 @@ use crate::{
         Code,
         bundle::{self, Bundle, Earliest, Leaves, SortKey},
         fault::{Checked, Fault, demand},
+        home::Home,
     },
     manifest::Rolled,
     paths,
@@ -86,9 +86,9 @@ pub(super) async fn all(archive: &Archive, rolled: &Rolled) -> Result<Found, Arc
             continue;
         };
         found.read += bytes.len() as u64;
-        let id = archive.identity.archive;
+        let home = archive.home();
         let (window, size) = (rolled.clone(), part.size);
-        match archive.cpu.run(move || held(&bytes, size, id, &window, n)).await? {
+        match archive.cpu.run(move || held(&bytes, size, &home, &window, n)).await? {
             Ok(held) => {
                 let known = found.bundle.as_ref().is_none_or(|first| first.known == held.bundle.known);
                 let ordered = match (&last, &held.ends) {
@@ -113,7 +113,7 @@ pub(super) async fn all(archive: &Archive, rolled: &Rolled) -> Result<Found, Arc
         }
     }
     if found.problems.is_empty() {
-        match together(rolled, leaves, earliest) {
+        match together(rolled, leaves, earliest, &archive.home()) {
             Ok(()) => {
                 parts.sort_unstable();
                 found.leaves = Some(parts);
@@ -125,10 +125,10 @@ pub(super) async fn all(archive: &Archive, rolled: &Rolled) -> Result<Found, Arc
 }
 
 /// Reads all of a part.
-fn held(bytes: &Bytes, size: u64, archive: Uuid, rolled: &Rolled, n: usize) -> Checked<Held> {
+fn held(bytes: &Bytes, size: u64, home: &Home, rolled: &Rolled, n: usize) -> Checked<Held> {
     let (mut leaves, mut earliest) = (Leaves::default(), Earliest::default());
     let mut ends: Option<[(SortKey, u64); 2]> = None;
-    let bundle = bundle::whole(bytes, archive, window::number(n), |line| {
+    let bundle = bundle::whole(bytes, home.clone(), window::number(n), |line| {
         leaves.add(line);
         earliest.add(line);
         let place = (SortKey::of(line), line.head.seq.0);
@@ -144,8 +144,12 @@ fn held(bytes: &Bytes, size: u64, archive: Uuid, rolled: &Rolled, n: usize) -> C
 }
 
 /// Checks what only all parts of a window show together.
-fn together(rolled: &Rolled, mut leaves: Leaves, earliest: Earliest) -> Checked<()> {
+fn together(rolled: &Rolled, mut leaves: Leaves, earliest: Earliest, home: &Home) -> Checked<()> {
     leaves.check()?;
     demand(earliest == rolled.window.earliest, Code::Public, "no line reaches back as far as it says")?;
-    demand(leaves.root() == rolled.root, Code::Root, "the event root of the window does not match its records")
+    demand(
+        home.root(leaves.root())? == rolled.root,
+        Code::Root,
+        "the event root of the window does not match its records",
+    )
 }

@@ -7,6 +7,7 @@ mod history;
 mod places;
 mod python;
 mod sampling;
+mod sealed;
 mod whole;
 
 use std::collections::BTreeSet;
@@ -20,7 +21,8 @@ use vmrewind_archive::{
 type Found = BTreeSet<(String, Option<u64>)>;
 
 async fn check(store: &Store, depth: Depth) -> Result<Report, ArchiveError> {
-    verify(store, Cpu::Inline, &Options { depth, sample: None }, &Silent).await
+    let identities = vec![crate::world::secret(1)];
+    verify(store, Cpu::Inline, &Options { depth, sample: None, identities }, &Silent).await
 }
 
 /// What a check of this depth reports.

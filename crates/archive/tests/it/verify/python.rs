@@ -16,13 +16,19 @@ sys.path.insert(0, sys.argv[1])
 import reader
 for place in sys.stdin.read().splitlines():
     print('=', flush=True)
-    reader.main(['verify', '--facts', place])
+    reader.main(['verify', '--facts', *sys.argv[2:], place])
     sys.stdout.flush()
 ";
 
 /// Returns what the reader in Python finds in each place.
 pub(super) fn said(places: &[PathBuf]) -> Vec<Found> {
-    run(places).iter().map(|text| problems(text)).collect()
+    run(places, None).iter().map(|text| problems(text)).collect()
+}
+
+/// Returns the codes that the reader in Python finds in each place, given the file of an identity.
+pub(super) fn said_with(identity: Option<&Path>, places: &[PathBuf]) -> Vec<BTreeSet<String>> {
+    let codes = |text: &String| problems(text).into_iter().map(|(code, _)| code).collect();
+    run(places, identity).iter().map(codes).collect()
 }
 
 /// Returns the codes that the reader in Python finds in each place, each with the slot or the name that it gives.
@@ -32,16 +38,17 @@ pub(super) fn named(places: &[PathBuf]) -> Vec<BTreeSet<(String, String)>> {
         let code = words.next().filter(|code| code.starts_with("E_") || code == "FACT")?;
         Some((code, words.next()?))
     };
-    run(places).iter().map(|text| text.lines().filter_map(one).collect()).collect()
+    run(places, None).iter().map(|text| text.lines().filter_map(one).collect()).collect()
 }
 
 /// Returns what the reader in Python prints for each place.
-fn run(places: &[PathBuf]) -> Vec<String> {
+fn run(places: &[PathBuf], identity: Option<&Path>) -> Vec<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let python = std::env::var_os("VMREWIND_PYTHON").map_or_else(|| root.join(".venv/bin/python"), PathBuf::from);
     let mut child = Command::new(&python)
         .args(["-c", DRIVER])
         .arg(root.join("spec"))
+        .args(identity.map(|file| format!("--identity={}", file.display())))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

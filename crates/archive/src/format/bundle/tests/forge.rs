@@ -67,7 +67,7 @@ pub(in crate::format) fn draft(lines: &[Line]) -> Draft {
         current,
     };
     Draft {
-        archive: samples::ARCHIVE,
+        home: samples::ARCHIVE.into(),
         window: Window {
             level: 2,
             slots: [2, 3],
@@ -151,7 +151,7 @@ impl Forge {
                 shard: 0,
                 flags,
                 features: 0,
-                archive: draft.archive,
+                archive: draft.home.archive,
                 epoch: draft.epoch.0,
                 slots: window.slots,
                 seqs: [window.seqs.first.0, window.seqs.last.0],

@@ -35,7 +35,7 @@ fn every_flipped_bit_every_cut_and_every_added_byte_of_a_small_bundle_is_found()
 
 /// The texts of the lines of every frame that can be read behind an end that can be read; none if it cannot.
 fn left(bytes: &Bytes) -> Option<Vec<Vec<u8>>> {
-    let Ok(Peek::Done(bundle)) = peek(bytes, bytes.len() as u64, samples::ARCHIVE) else { return None };
+    let Ok(Peek::Done(bundle)) = peek(&[], bytes, bytes.len() as u64, &samples::ARCHIVE.into()) else { return None };
     let mut texts = Vec::new();
     for n in 0..bundle.frames() {
         let place = bundle.place(n);
@@ -51,7 +51,9 @@ fn left(bytes: &Bytes) -> Option<Vec<Vec<u8>>> {
 fn a_flipped_bit_of_a_frame_costs_that_frame_and_one_of_the_end_costs_all() {
     let forge = Forge::new(&samples::every_shape());
     let good = forge.build();
-    let Ok(Peek::Done(bundle)) = peek(&good, good.len() as u64, samples::ARCHIVE) else { panic!("it is good") };
+    let Ok(Peek::Done(bundle)) = peek(&[], &good, good.len() as u64, &samples::ARCHIVE.into()) else {
+        panic!("it is good")
+    };
     let index = bundle.place(bundle.frames() - 1).end;
     let all = left(&good).expect("good").len();
     for at in 0..good.len() {

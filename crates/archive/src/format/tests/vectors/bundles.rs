@@ -105,7 +105,7 @@ pub(super) fn read_window(text: &str) -> Rolled {
     manifest.windows.into_iter().next().expect("one")
 }
 
-fn vector(comment: &str, expect: &str, rolled: &Rolled, part: usize, object: Bytes) -> Vector {
+pub(super) fn vector(comment: &str, expect: &str, rolled: &Rolled, part: usize, object: Bytes) -> Vector {
     let (archive, window) = (samples::ARCHIVE.hyphenated().to_string(), window_text(rolled));
     let headers = [
         ("comment", comment),
@@ -119,8 +119,8 @@ fn vector(comment: &str, expect: &str, rolled: &Rolled, part: usize, object: Byt
 }
 
 /// Adds what a good bundle says.
-fn described(vector: Vector, rolled: &Rolled) -> Vector {
-    let (sha256, content) = (Digest::of(&vector.object).hex(), Digest::of(&content(&vector.object)).hex());
+pub(super) fn described(vector: Vector, rolled: &Rolled, body: &[u8]) -> Vector {
+    let (sha256, content) = (Digest::of(&vector.object).hex(), Digest::of(body).hex());
     let records = rolled.parts[usize::try_from(vector.number("part")).expect("small") - 1].records;
     let footer = Footer::parse(vector.object.last_chunk().expect("a footer"), Kind::History).expect("a good footer");
     vector
@@ -134,13 +134,19 @@ pub(super) fn all() -> Vec<(String, Vector)> {
     let mut all = Vec::new();
     for (name, comment, draft, lines, cut) in good() {
         let (rolled, object) = encode(draft, &lines, cut);
-        all.push((name.to_owned(), described(vector(comment, "ok", &rolled, 1, object), &rolled)));
+        all.push((
+            name.to_owned(),
+            described(vector(comment, "ok", &rolled, 1, object.clone()), &rolled, &content(&object)),
+        ));
     }
     let mut shared = Forge::new(&samples::every_shape());
     shared.shared = true;
     let (object, comment) = (shared.build(), "meta.json shares a frame with lines");
     let rolled = shared.rolled(&object);
-    all.push(("ok-bundle-shared.txt".into(), described(vector(comment, "ok", &rolled, 1, object), &rolled)));
+    all.push((
+        "ok-bundle-shared.txt".into(),
+        described(vector(comment, "ok", &rolled, 1, object.clone()), &rolled, &content(&object)),
+    ));
     all.extend(parts());
     all.extend(footers());
     all.extend(indexes());
@@ -163,7 +169,7 @@ fn parts() -> Vec<(String, Vector)> {
     let mut all = Vec::new();
     for (n, object) in objects.iter().enumerate() {
         let text = format!("part {} of a window of two", n + 1);
-        let vector = described(vector(&text, "ok", &rolled, n + 1, object.clone()), &rolled);
+        let vector = described(vector(&text, "ok", &rolled, n + 1, object.clone()), &rolled, &content(object));
         all.push((format!("ok-bundle-part-{}.txt", n + 1), vector));
     }
     let mut fewer = rolled.clone();

@@ -63,7 +63,7 @@ fn encode(bytes: &[u8]) -> String {
     text
 }
 
-fn decode(text: &str) -> Option<Vec<u8>> {
+pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
     let digits = text.trim_end_matches('=');
     let (mut bytes, mut group, mut bits) = (Vec::new(), 0_usize, 0);
     for digit in digits.bytes() {

@@ -56,12 +56,16 @@ pub(super) fn all() -> Vec<(String, Vector)> {
         if let Some(before) = before {
             vector = vector.with("follows", before);
         }
-        all.push((name.into(), described(vector)));
+        let body = content(&vector.object);
+        all.push((name.into(), described(vector, &body)));
         before = Some(name);
     }
     let shapes = samples::every_shape();
     let two = Forge::new(&shapes).cut(&shapes, 5).build();
-    all.push(("ok-two-members.txt".into(), described(segment("the lines are cut into two members", 2, "ok", two))));
+    all.push(("ok-two-members.txt".into(), {
+        let body = content(&two);
+        described(segment("the lines are cut into two members", 2, "ok", two), &body)
+    }));
     all.extend(damaged());
     all.extend(counted());
     all.extend(neighbours());
@@ -70,7 +74,7 @@ pub(super) fn all() -> Vec<(String, Vector)> {
     all
 }
 
-fn segment(comment: &str, slot: u64, expect: &str, object: Bytes) -> Vector {
+pub(super) fn segment(comment: &str, slot: u64, expect: &str, object: Bytes) -> Vector {
     let archive = samples::ARCHIVE.hyphenated().to_string();
     let headers = [
         ("comment", comment),
@@ -83,9 +87,9 @@ fn segment(comment: &str, slot: u64, expect: &str, object: Bytes) -> Vector {
 }
 
 /// Adds what a good segment says.
-fn described(vector: Vector) -> Vector {
+pub(super) fn described(vector: Vector, body: &[u8]) -> Vector {
     let footer = Footer::parse(vector.object.last_chunk().expect("a footer"), Kind::Log).expect("a good footer");
-    let (sha256, content) = (Digest::of(&vector.object).hex(), Digest::of(&content(&vector.object)).hex());
+    let (sha256, content) = (Digest::of(&vector.object).hex(), Digest::of(body).hex());
     vector
         .with("records", &footer.records.to_string())
         .with("root", &footer.root.hex())
@@ -305,7 +309,9 @@ fn neighbours() -> Vec<(String, Vector)> {
     };
     let object = encode(&anew(3, 2_097_152)).expect("good").bytes;
     let vector_of = |expect: &str, comment, object| segment(comment, 2, expect, object).with("follows", "ok-fence.txt");
-    all.push(("ok-fence-anew.txt".into(), described(vector_of("ok", "a fence that begins anew", object))));
+    let body = content(&object);
+    let anew_vector = described(vector_of("ok", "a fence that begins anew", object), &body);
+    all.push(("ok-fence-anew.txt".into(), anew_vector));
     let old = encode(&anew(1, 0)).expect("good").bytes;
     let epoch = vector_of(Code::Epoch.as_str(), "a fence that begins anew in the same epoch", old);
     all.push(("bad-follows-anew.txt".into(), epoch));
@@ -340,6 +346,7 @@ fn identities() -> Vec<(String, Vector)> {
         format: VERSION,
         features: Features::default(),
         archive: samples::ARCHIVE,
+        encrypted: false,
         cluster: "2f1e0a5c-0000-4000-8000-000000000001".into(),
         created: samples::t(0),
         software: "test 1".into(),
