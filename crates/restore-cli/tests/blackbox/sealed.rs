@@ -140,3 +140,10 @@ fn recipients_are_listed_added_and_rotated_and_it_is_said_what_old_keys_still_op
     let plain = story().write().run(&format!("key add {}", to(3)));
     assert!(plain.code == 1 && plain.stderr.contains("not encrypted"), "{}", plain.all());
 }
+
+#[test]
+fn a_copy_of_an_encrypted_archive_is_refused_by_the_name_of_what_it_lacks() {
+    let (told, files) = sealed();
+    let ran = told.run(&format!("copy {} --identity {}", told.file("copy"), files[0]));
+    assert!(ran.code == 10 && ran.stderr.contains("keys/0000000000000001.json"), "{}", ran.all());
+}

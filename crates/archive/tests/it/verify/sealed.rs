@@ -3,10 +3,10 @@
 use std::{collections::BTreeSet, path::Path};
 
 use vmrewind_archive::{
-    Cpu, Door, ErrorKind, Rules, SegmentInput, Silent, maintain,
+    At, Cpu, Door, ErrorKind, Rules, SegmentInput, Silent, maintain,
     verify::{Depth, Options, verify},
 };
-use vmrewind_model::{Change, Record, Timestamp};
+use vmrewind_model::{Change, RawObject, Record, RecordKey, Timestamp};
 
 use super::{
     found,
@@ -21,12 +21,18 @@ fn minutes(n: u64) -> Timestamp {
 
 /// Half an hour, rolled up but for its end. The same records, archive and writer whether it is encrypted or not.
 async fn lived(sealed: bool) -> Objects {
+    lived_with(sealed, 0).await
+}
+
+/// As [`lived`], with so much in each object that does not compress.
+async fn lived_with(sealed: bool, noise: usize) -> Objects {
     let memory = Memory::new();
     if sealed { make_sealed(&memory.store).await } else { make(&memory.store).await }.expect("made");
     let clock = Clock::default();
     let mut writer = own(&memory.store, 1, &clock).await.expect("owned");
     for n in 0..18 {
         let change = state(&vm(if n % 3 == 0 { "db" } else { "web" }), n + 1);
+        let change = with_noise(change, n, noise);
         let first = Record { t: minutes(2 * n + 1), ..record(2 * n + 1, change) };
         let beat = Record {
             t: minutes(2 * n + 1).plus(std::time::Duration::from_secs(1)),
@@ -40,6 +46,20 @@ async fn lived(sealed: bool) -> Objects {
     let done = maintain(&archive, &Rules::of(&archive, "test 1"), door).await.expect("rolled up");
     assert!(done.windows > 1 && done.damage.is_empty(), "{done:?}");
     memory.objects().await
+}
+
+/// Adds text to an object that does not compress well.
+fn with_noise(change: Change, seed: u64, length: usize) -> Change {
+    let Change::Object { op, key, rv, object, from_seq } = change else { return change };
+    let mut dice = seed;
+    let digits = (0..length.div_ceil(16)).map(|_| {
+        dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        format!("{dice:016x}")
+    });
+    let mut value = object.value().expect("JSON");
+    value["spec"]["text"] = digits.collect::<String>().into();
+    let object = RawObject::from_server(value.to_string().as_bytes()).expect("valid");
+    Change::Object { op, key, rv, object, from_seq }
 }
 
 /// What both readers find: the one in Rust by a deep check, the one in Python by its check.
@@ -122,4 +142,28 @@ async fn every_changed_byte_of_the_keys_is_found_and_so_is_that_they_are_gone() 
     gone.remove(&keys);
     let error = super::check(&Memory::of(&gone).await.store, Depth::Deep).await.expect_err("no keys");
     assert_eq!(error.kind(), ErrorKind::Data, "{error}");
+}
+
+#[tokio::test]
+async fn an_encrypted_archive_answers_at_every_moment_as_one_that_is_not() {
+    let (sealed, plain) = (lived_with(true, 120_000).await, lived_with(false, 120_000).await);
+    let bundles = |objects: &Objects| -> Vec<usize> {
+        objects.iter().filter(|(name, _)| name.starts_with("hist/")).map(|(_, bytes)| bytes.len()).collect()
+    };
+    // Otherwise no frame would go from one chunk into the next.
+    assert!(bundles(&sealed).iter().any(|size| *size > 100_000), "{:?}", bundles(&sealed));
+    let (sealed, plain) = (Memory::of(&sealed).await, Memory::of(&plain).await);
+    let (sealed, plain) = (open(&sealed.store).await.expect("opened"), open(&plain.store).await.expect("opened"));
+    let mut answers = 0;
+    for minute in 0..=40 {
+        for name in [None, Some("db"), Some("web"), Some("nobody")] {
+            let filter = move |key: &RecordKey| name.is_none_or(|name| key.object.name == name);
+            let at = At::Time(minutes(minute));
+            let ours = sealed.state_at(at, &filter, &Silent).await;
+            let theirs = plain.state_at(at, &filter, &Silent).await;
+            answers += usize::from(ours.as_ref().is_ok_and(|state| !state.objects.is_empty()));
+            assert!(format!("{ours:?}") == format!("{theirs:?}"), "{name:?} at minute {minute}");
+        }
+    }
+    assert!(answers > 80, "{answers}");
 }
