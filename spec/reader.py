@@ -59,6 +59,7 @@ OPS = {"A": (True, False), "M": (True, False), "D": ("maybe", "maybe"), "S": (Tr
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
 DECIMAL = re.compile(r"(?:0|[1-9][0-9]{0,19})\Z")
 DIGEST, NONCE = re.compile(r"[0-9a-f]{64}\Z"), re.compile(r"[0-9a-f]{32}\Z")
+MANIFEST_MAC = re.compile(rb',"mac":"[0-9a-f]{64}"}\n\Z')
 RFC3339 = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:[Zz]|([+-])([01]\d|2[0-3]):([0-5]\d))\Z", re.ASCII)
 LEFTOVER = re.compile(r"#[0-9]+\Z")
 NIL = "00000000-0000-0000-0000-000000000000"
@@ -413,6 +414,7 @@ def open_header(header: bytes, identities: Sequence[bytes]) -> bytes:
         if words[0] == b"X25519":
             demand(len(words) == 2 and len(wrapped) == 32, "a stanza has other words or another length than its kind has")
             stanzas.append((read_age_base64(words[1], 32), wrapped))
+            demand(agree(b"\1" * 32, stanzas[-1][0])[1] is not None, "the share of a stanza hides nothing")
         demand(words[0] != b"scrypt", "a passphrase opens it, which this version does not know")
     demand(count > 0, "the age header has no recipient")
     demand(lines[-1][:4] == b"--- ", "the age header does not end where it should")
@@ -1447,7 +1449,8 @@ def read_manifest(data: bytes, archive: Optional[str], n: int) -> Manifest:
 
     demand(len(data) <= MAX_MANIFEST, "the manifest is larger than 16 MiB", "E_TOO_LARGE")
     demand(data[-1:] == b"\n", "the manifest does not end in a line feed")
-    text = data[:-1]
+    ends_in_mac = MANIFEST_MAC.match(data[-75:]) is not None  # E 3: what is canonical is the manifest without it
+    text = data[:-75] + b"}" if ends_in_mac else data[:-1]
     try:
         if not is_plainly_canonical(text):
             check_canonical(text, in_order=True)
@@ -1455,7 +1458,16 @@ def read_manifest(data: bytes, archive: Optional[str], n: int) -> Manifest:
         raise Problem("E_MANIFEST", f"the manifest is not canonical JSON: {one_line(error)}") from None
     value = parse_object(text, "E_MANIFEST", "the manifest")
     demand(isinstance(value.get("format"), str), "the manifest has no text format")
-    demand(value["format"] == "0.2", f"format {ascii(value['format'][:32])} is not known, only 0.2", "E_VERSION")
+    demand(value["format"] in ("0.2", "0.3"), f"format {ascii(value['format'][:32])} is not known, only 0.2 and 0.3", "E_VERSION")
+    sealed = isinstance(archive, Home) and archive.sealed
+    demand(value["format"] == "0.3" or not sealed, "it has no mac, but everything in this archive must be vouched for", "E_PLAIN")
+    demand(value["format"] == "0.2" or sealed, "it is of an encrypted archive, and this one is not", "E_ENCRYPTED")
+    demand(ends_in_mac == sealed, "it does not end in its mac, or has one and should not")
+    if sealed:
+        keys = keys_of(archive)
+        mac = b"" if keys is None else keys.keyed(4, data[:-75])
+        demand(hmac.compare_digest(mac.hex().encode(), data[-67:-3]), "it was not written by anybody who knows the root key")
+        demand("mac" not in value, "it has its mac twice")
     demand(isinstance(value.get("archive"), str) and UUID.match(value["archive"]) is not None, "archive is not a UUID")
     demand(is_number(value.get("n")), "n is not a number from 1")
     demand(is_digest(value.get("prev")), "prev is not a digest")
@@ -2965,10 +2977,10 @@ def run_vector(directory: str, name: str) -> str:
         if headers["object"] == "identity":
             read_identity(data)
         elif headers["object"] == "manifest":
-            manifest = read_manifest(data, headers["archive"], int(headers["n"]))
+            manifest = read_manifest(data, home_of(headers), int(headers["n"]))
             if "follows" in headers:
                 other, before = read_vector(os.path.join(directory, os.path.basename(headers["follows"])))
-                check_manifest_follows(manifest, read_manifest(before, other["archive"], int(other["n"])))
+                check_manifest_follows(manifest, read_manifest(before, home_of(other), int(other["n"])))
         else:
             slot = int(headers["slot"])
             segment = read_segment(data, home_of(headers), slot)

@@ -1445,7 +1445,7 @@ class Windows(unittest.TestCase):
         self.assertIn("note: hist/'" + "0" * 63 + "' is not known", out)
         log = run("log", self.path, "--log-only")
         self.assertEqual(run("log", self.path), log)
-        for number, (name, data, code_found) in enumerate(((2, second[:-1], "E_MANIFEST"), (2, first, "E_NAME"), (2, second.replace(b"0.2", b"0.3"), "E_VERSION"))):
+        for number, (name, data, code_found) in enumerate(((2, second[:-1], "E_MANIFEST"), (2, first, "E_NAME"), (2, second.replace(b"0.2", b"0.4"), "E_VERSION"))):
             with open(os.path.join(self.path, "man", f"{name:016x}"), "wb") as file:
                 file.write(data)
             place = f"{code_found} man/0000000000000002 -: "
@@ -1787,7 +1787,7 @@ class Manifests(unittest.TestCase):
             ("E_MANIFEST", good.replace(b'"test"', b'"\\u0074est"')), ("E_MANIFEST", good.replace(b'"test"', b'"\xff"')), ("E_MANIFEST", b"[]\n"),
             ("E_MANIFEST", good.replace(b'"n":1', b'"n":1.0')), ("E_MANIFEST", good.replace(b'"n":1', b'"n":1e0')), ("E_MANIFEST", b"[" * 9999 + b"\n")]
         changes: List[Tuple[str, Dict[str, Any]]] = [
-            ("E_VERSION", {"format": "0.3"}), ("E_VERSION", {"format": "0.1", "n": "x"}), ("E_MANIFEST", {"format": 2}), ("E_MANIFEST", {"format": None}),
+            ("E_VERSION", {"format": "0.4"}), ("E_ENCRYPTED", {"format": "0.3"}), ("E_VERSION", {"format": "0.1", "n": "x"}), ("E_MANIFEST", {"format": 2}), ("E_MANIFEST", {"format": None}),
             ("E_ARCHIVE", {"archive": ARCHIVE.replace("0b", "0c")}), ("E_MANIFEST", {"archive": "x"}), ("E_MANIFEST", {"archive": None}), ("E_MANIFEST", {"n": 0}),
             ("E_NAME", {"n": 2}), ("E_MANIFEST", {"n": 1 << 63}), ("E_MANIFEST", {"n": None}), ("E_MANIFEST", {"prev": "0"}), ("E_MANIFEST", {"prev": None}),
             ("E_CHAIN", {"prev": "1" * 64}), ("E_MANIFEST", {"software": 1}), ("E_MANIFEST", {"written": 5}), ("E_MANIFEST", {"written": "x"}), ("E_MANIFEST", {"windows": {}}),

@@ -12,7 +12,7 @@ use std::{
 
 use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use tokio::sync::OnceCell;
-use vmrewind_model::{Record, RecordKey, Seq};
+use vmrewind_model::{Digest, Record, RecordKey, Seq};
 
 use crate::{
     ArchiveError, At, Cpu, Damage, Head, Identity, Part, Progress, Segment, SeqRange, State, Store, Timeline,
@@ -33,6 +33,8 @@ use crate::{
 pub struct Archive {
     pub(crate) store: Store,
     pub(crate) identity: Identity,
+    /// Digest of the `archive.json` that `identity` was read from: what the keys of an encrypted archive vouch for.
+    pub(crate) root: Digest,
     pub(crate) cpu: Cpu,
     /// A slot that is known to be taken, where the search for the newest one starts.
     known: Arc<AtomicU64>,
@@ -59,7 +61,7 @@ impl Archive {
             return Err(ArchiveError::NoArchive { place });
         };
         let identity = Identity::parse(&bytes, &place)?;
-        Ok(Self::nameless(store, identity, Cpu::default()))
+        Ok(Self { root: Digest::of(&bytes), ..Self::nameless(store, identity, Cpu::default()) })
     }
 
     /// Opens an archive whose identity is known otherwise, or stood in for.
@@ -68,6 +70,7 @@ impl Archive {
         Self {
             store,
             identity,
+            root: Digest([0; 32]),
             cpu,
             known: Arc::default(),
             passing: false,

@@ -10,7 +10,7 @@ use vmrewind_model::{Digest, Epoch, Record, ResourceId, ResumeEntry, Seq, Timest
 use crate::{
     Archive, ArchiveError, Cpu, Head, ResumeMap,
     format::{
-        decode::{self, Peek},
+        decode,
         encode::{self, Draft, Encoded},
     },
     paths,
@@ -241,10 +241,10 @@ impl Writer {
 
     /// Ends this writer because a slot that it would have to write holds something else.
     fn lost(&mut self, slot: u64, found: &Bytes) -> ArchiveError {
-        let end = match decode::peek(found, found.len() as u64, self.archive.home(), slot) {
-            Ok(Peek::Done(end)) if end.0.epoch > self.head.epoch => End::Fenced { slot, epoch: end.0.epoch },
-            Ok(Peek::Done(end)) => End::Fork { slot, epoch: end.0.epoch },
-            Ok(Peek::Longer(_)) | Err(_) => End::Fork { slot, epoch: Epoch(0) },
+        let end = match decode::end_of(found, self.archive.home(), slot) {
+            Ok((end, _)) if end.epoch > self.head.epoch => End::Fenced { slot, epoch: end.epoch },
+            Ok((end, _)) => End::Fork { slot, epoch: end.epoch },
+            Err(_) => End::Fork { slot, epoch: Epoch(0) },
         };
         (&*self.ended.insert(end)).into()
     }

@@ -9,8 +9,7 @@ use vmrewind_model::{Digest, ResumeEntry, Timestamp};
 use crate::{
     Archive, ArchiveError, Cpu, Head, Now, ResumeMap, Writer,
     format::{
-        Code,
-        decode::{self, Peek},
+        Code, decode,
         encode::{self, Draft, Encoded},
         fault::Fault,
     },
@@ -88,12 +87,12 @@ impl Writer {
                 is_newest(archive, slot).await?;
                 Ok(owner(ours, entries))
             }
-            Some(found) => match decode::peek(&found, found.len() as u64, archive.home(), slot) {
+            Some(found) => match decode::end_of(&found, archive.home(), slot) {
                 // An earlier call of this very attempt landed, perhaps with another clock reading.
-                Ok(Peek::Done(end)) if end.0.fence && end.0.nonce == fence.nonce && end.0.prev == head.digest => {
+                Ok((end, resume)) if end.fence && end.nonce == fence.nonce && end.prev == head.digest => {
                     archive.store.make_durable(&paths::segment(slot)).await?;
                     is_newest(archive, slot).await?;
-                    Ok(owner(end.0.head(Digest::of(&found)), end.1.entries))
+                    Ok(owner(end.head(Digest::of(&found)), resume.entries))
                 }
                 _ => {
                     // Damage is told apart from a rival here, since a head that cannot be read cannot be followed.

@@ -2,6 +2,7 @@
 //!
 //! Does not: touch a place that holds anything.
 
+use bytes::Bytes;
 use uuid::Uuid;
 use vmrewind_model::Timestamp;
 
@@ -43,11 +44,11 @@ pub async fn init(store: &Store, new: NewArchive) -> Result<Identity, ArchiveErr
         software: new.software,
     };
     let bytes = identity.to_bytes()?;
-    if let Some(theirs) = existing(store).await? {
+    if let Some((theirs, bytes)) = existing(store).await? {
         // Its making may have been stopped before it had keys.
         return match (&new.keys, store.size(&paths::keys(1)).await?) {
             (Some(keys), None) if theirs.encrypted && theirs.cluster == identity.cluster => {
-                begin(store, &theirs, Some(keys)).await?;
+                keys::begin(store, &theirs, &bytes, keys, &theirs.software).await?;
                 Ok(theirs)
             }
             _ => Err(already(store, &theirs)),
@@ -62,23 +63,21 @@ pub async fn init(store: &Store, new: NewArchive) -> Result<Identity, ArchiveErr
     match store.settle(paths::IDENTITY, &bytes).await? {
         None => {}
         Some(found) => match Identity::parse(&found, store.place())? {
-            found if found == identity => {}
+            same if same == identity && found == bytes => {}
             theirs => return Err(already(store, &theirs)),
         },
     }
-    begin(store, &identity, new.keys.as_ref()).await?;
+    if let Some(new) = &new.keys {
+        // What stands there was written from the same identity, which has one form.
+        keys::begin(store, &identity, &bytes, new, &identity.software).await?;
+    }
     Ok(identity)
 }
 
-async fn begin(store: &Store, identity: &Identity, new: Option<&NewKeys>) -> Result<(), ArchiveError> {
-    let Some(new) = new else { return Ok(()) };
-    let bytes = store.get(paths::IDENTITY, limits::IDENTITY).await?.unwrap_or_default();
-    keys::begin(store, identity, &bytes, new, &identity.software).await
-}
-
-async fn existing(store: &Store) -> Result<Option<Identity>, ArchiveError> {
-    let bytes = store.get(paths::IDENTITY, limits::IDENTITY).await?;
-    bytes.map(|bytes| Identity::parse(&bytes, store.place())).transpose()
+/// Reads what is there, and its bytes: the keys vouch for these and no others.
+async fn existing(store: &Store) -> Result<Option<(Identity, Bytes)>, ArchiveError> {
+    let Some(bytes) = store.get(paths::IDENTITY, limits::IDENTITY).await? else { return Ok(None) };
+    Ok(Some((Identity::parse(&bytes, store.place())?, bytes)))
 }
 
 fn already(store: &Store, theirs: &Identity) -> ArchiveError {

@@ -98,7 +98,16 @@ impl Archive {
     ///
     /// # Errors
     /// [`ArchiveError::Locked`] if no identity opens it, [`ArchiveError::Damaged`] if a file of keys is, and those of the store.
-    pub async fn unlock(mut self, identities: Vec<SecretKey>, seed: [u8; 32]) -> Result<Self, ArchiveError> {
+    pub async fn unlock(self, identities: Vec<SecretKey>, seed: [u8; 32]) -> Result<Self, ArchiveError> {
+        self.open_with(identities, Some(Seed::new(seed))).await
+    }
+
+    /// As [`Self::unlock`], for reading only: nothing can be encrypted.
+    pub(crate) async fn unlock_to_read(self, identities: Vec<SecretKey>) -> Result<Self, ArchiveError> {
+        self.open_with(identities, None).await
+    }
+
+    async fn open_with(mut self, identities: Vec<SecretKey>, seed: Option<Seed>) -> Result<Self, ArchiveError> {
         if !self.identity.encrypted {
             return Ok(self);
         }
@@ -106,7 +115,7 @@ impl Archive {
         if identities.is_empty() {
             return Err(ArchiveError::Locked { what: format!("{place} is encrypted, and no identity was given") });
         }
-        let files = read_all(&self.store, &self.identity).await?;
+        let files = read_all(&self.store, &self.identity, self.root).await?;
         let mut root = None;
         for file in files.iter().rev() {
             match file.members.root_key(&identities) {
@@ -124,7 +133,7 @@ impl Archive {
             file.members.verify(&file.bytes, &root).map_err(|fault| damaged(file.members.n, fault))?;
         }
         let recipients = files.last().map(|file| file.members.recipients.clone()).unwrap_or_default();
-        self.lock = Lock::Open(Arc::new(Keys { recipients, root, own: identities, seed: Seed::new(seed) }));
+        self.lock = Lock::Open(Arc::new(Keys { recipients, root, own: identities, seed }));
         Ok(self)
     }
 
@@ -191,7 +200,7 @@ impl Archive {
         if !self.identity.encrypted {
             return Ok(Vec::new());
         }
-        let files = read_all(&self.store, &self.identity).await?;
+        let files = read_all(&self.store, &self.identity, self.root).await?;
         Ok(files.into_iter().map(|file| file.members.shown()).collect())
     }
 
@@ -215,7 +224,7 @@ impl Archive {
             Lock::Plain => return Err(ArchiveError::Input { reason: format!("{place} is not encrypted") }),
             Lock::Shut => return Err(ArchiveError::Locked { what: format!("{place} is encrypted, and not open") }),
         };
-        let files = read_all(&self.store, &self.identity).await?;
+        let files = read_all(&self.store, &self.identity, self.root).await?;
         let newest = files.last().ok_or_else(|| missing(1))?;
         let valid_from = now.max(newest.members.valid_from);
         let members = Members {
@@ -225,7 +234,7 @@ impl Archive {
             recipients: recipients.0.clone(),
             valid_from,
             software: software.to_owned(),
-            root_key: wrapped(&keys.root, &recipients.0, &keys.seed)?,
+            root_key: wrapped(&keys.root, &recipients.0, keys.seed.as_ref().ok_or_else(read_only)?)?,
         };
         write(&self.store, members.n, &members.to_bytes(&keys.root)?).await?;
         Ok(members.shown())
@@ -274,10 +283,9 @@ async fn write(store: &Store, n: u64, bytes: &Bytes) -> Result<(), ArchiveError>
     }
 }
 
-/// Reads all files, and that each follows the one before.
-async fn read_all(store: &Store, identity: &Identity) -> Result<Vec<Found>, ArchiveError> {
-    let root = store.get(paths::IDENTITY, limits::IDENTITY).await?;
-    let mut prev = Digest::of(&root.unwrap_or_default());
+/// Reads all files, and that each follows the one before; the first one `root`, the `archive.json` that was read.
+async fn read_all(store: &Store, identity: &Identity, root: Digest) -> Result<Vec<Found>, ArchiveError> {
+    let mut prev = root;
     let mut files: Vec<Found> = Vec::new();
     for n in 1..=MOST {
         let Some(bytes) = store.get(&paths::keys(n), limits::KEYS).await? else { break };
@@ -313,6 +321,10 @@ pub(crate) fn check(bytes: &[u8], archive: Uuid, n: u64, prev: Digest, own: &[Se
     let root = members.root_key(own)?;
     members.verify(bytes, &root)?;
     Ok(root)
+}
+
+fn read_only() -> ArchiveError {
+    ArchiveError::Input { reason: "the archive was opened for reading only".into() }
 }
 
 fn missing(n: u64) -> ArchiveError {

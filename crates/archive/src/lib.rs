@@ -19,6 +19,8 @@ mod cpu;
 mod damage;
 mod error;
 mod fence;
+#[cfg(test)]
+mod forgers;
 pub mod format;
 mod head;
 mod identity;

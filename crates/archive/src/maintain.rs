@@ -348,8 +348,9 @@ async fn commit(
         unknown: found.map(|found| found.manifest.unknown.clone()).unwrap_or_default(),
     };
     let before = found.cloned();
+    let home = archive.home();
     let encoded = archive.cpu.run(move || {
-        let bytes = manifest.to_bytes()?;
+        let bytes = manifest.to_bytes(&home)?;
         let ours = Found { manifest, digest: Digest::of(&bytes) };
         before.map_or(Ok(()), |before| ours.manifest.follows(&before)).map_err(|fault| fault.detail)?;
         Ok((ours, bytes))

@@ -17,6 +17,7 @@ use crate::{
         Code,
         decode::{self, Peek},
         fault::Fault,
+        footer::Kind,
         home::Lock,
         link::Before,
     },
@@ -211,12 +212,29 @@ pub(crate) async fn end(archive: &Archive, slot: u64) -> Result<(SegmentSummary,
             None => decode::peek(&tail, size, home.clone(), slot),
             Some(front) => decode::peek_index(front, &tail, size, &home, slot),
         };
-        match end.map_err(|fault| damaged(slot, fault))? {
+        let end = match end {
+            Ok(end) => end,
+            Err(fault) => return Err(damaged(slot, why_shut(archive, &name, Kind::Log, fault).await?).into()),
+        };
+        match end {
             Peek::Done(end) => return Ok(*end),
             Peek::Longer(longer) if longer > length => length = longer,
             Peek::Longer(_) => return Err(ArchiveError::Bug(format!("the end of segment {slot} has no beginning"))),
         }
     }
+}
+
+/// Finds out why an object does not open of which only ranges were read: it is for others, or its age header was changed, which
+/// nothing but the hash over all of it tells.
+pub(crate) async fn why_shut(archive: &Archive, name: &str, kind: Kind, fault: Fault) -> Result<Fault, ArchiveError> {
+    if !archive.home().vouches() || !matches!(fault.code, Code::NoKey | Code::Age) {
+        return Ok(fault);
+    }
+    let Some(object) = archive.store.get(name, LARGEST).await? else {
+        return Ok(Fault::new(Code::Missing, "it is not there"));
+    };
+    let changed = archive.cpu.run(move || decode::was_changed(&object, kind)).await?;
+    Ok(if changed { Fault::new(Code::BodyHash, "bytes were changed") } else { fault })
 }
 
 /// Reads the ends of segments in order, and that each follows the one before as far as ends tell. A damaged one is an

@@ -106,7 +106,7 @@ pub(crate) fn lock_to(recipients: &[u8]) -> Lock {
 
 fn lock(root: [u8; 32], recipients: &[u8]) -> Lock {
     let recipients = recipients.iter().map(|n| secret(*n).recipient()).collect();
-    let (root, seed) = (RootKey(zeroize::Zeroizing::new(root)), Seed::new([5; 32]));
+    let (root, seed) = (RootKey(zeroize::Zeroizing::new(root)), Some(Seed::new([5; 32])));
     Lock::Open(Keys { recipients, root, own: vec![secret(1)], seed }.into())
 }
 

@@ -12,11 +12,12 @@ use crate::{
         bundle::{self, Bundle, Peek, SortKey},
         decode::FRONT,
         fault::{Checked, Fault, demand},
+        footer::Kind,
         frame::Unpacker,
         line::Line,
     },
     manifest::{PartRef, Rolled},
-    paths,
+    paths, read,
 };
 
 /// How much of the end of a part is read at once: footer, public frame and index of usual size.
@@ -86,7 +87,7 @@ pub(crate) async fn open(archive: &Archive, rolled: &Rolled, n: usize) -> Result
     let front = if home.is_sealed() { 0..part.size.min(FRONT) } else { 0..0 };
     loop {
         let start = part.size.saturating_sub(length);
-        let read = async {
+        let ends = async {
             let tail = archive.store.range_if_there(&name, start..part.size);
             if front.is_empty() {
                 return Ok(tail.await?.map(|tail| (Bytes::new(), tail)));
@@ -95,8 +96,8 @@ pub(crate) async fn open(archive: &Archive, rolled: &Rolled, n: usize) -> Result
                 futures::future::try_join(archive.store.range_if_there(&name, front.clone()), tail).await?;
             Ok(front.zip(tail))
         };
-        let (front, tail) = match read.await {
-            Ok(Some(read)) => read,
+        let (front, tail) = match ends.await {
+            Ok(Some(ends)) => ends,
             Ok(None) => return Err(wrong(Fault::new(Code::Missing, "it is not there"))),
             Err(error) => {
                 let size = archive.store.size(&name).await?;
@@ -107,7 +108,11 @@ pub(crate) async fn open(archive: &Archive, rolled: &Rolled, n: usize) -> Result
         };
         let (front, own, size, home) = (front.clone(), tail.clone(), part.size, home.clone());
         let peeked = archive.cpu.run(move || bundle::peek(&front, &own, size, &home)).await?;
-        match peeked.map_err(wrong)? {
+        let peeked = match peeked {
+            Ok(peeked) => peeked,
+            Err(fault) => return Err(wrong(read::why_shut(archive, &name, Kind::History, fault).await?)),
+        };
+        match peeked {
             Peek::Done(mut bundle) => {
                 bundle.part = Some(number(n));
                 belongs(&bundle, rolled, n).map_err(wrong)?;

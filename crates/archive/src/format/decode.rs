@@ -92,6 +92,24 @@ pub(crate) fn peek(tail: &Bytes, size: u64, home: impl Into<Home>, slot: u64) ->
     Ok(Peek::Done(Box::new((SegmentSummary::of(&footer, size), resume))))
 }
 
+/// Reads the end of a segment of which all bytes are there. In an encrypted archive all of it is read and verified: its end alone
+/// could be anybody's.
+pub(crate) fn end_of(bytes: &Bytes, home: Home, slot: u64) -> Checked<(SegmentSummary, ResumeMap)> {
+    if home.is_sealed() {
+        return decode(bytes, home, slot).map(|segment| (segment.summary, segment.resume));
+    }
+    match peek(bytes, bytes.len() as u64, home, slot)? {
+        Peek::Done(end) => Ok(*end),
+        Peek::Longer(_) => Err(Fault::new(Code::FooterField, "its resume map lies before its beginning")),
+    }
+}
+
+/// Tells whether all bytes of an object are other ones than its footer was made for.
+pub(crate) fn was_changed(object: &[u8], kind: Kind) -> bool {
+    let footer = object.last_chunk().and_then(|end| Footer::parse(end, kind).ok());
+    footer.is_none_or(|footer| Digest::of(&object[..object.len() - footer::LEN]) != footer.body_sha256)
+}
+
 /// The end of an object from the index on, if that much of it was read.
 pub(super) enum End {
     Done(Ended),

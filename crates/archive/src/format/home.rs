@@ -31,6 +31,7 @@ mod purpose {
     pub(super) const ROOT: u8 = 1;
     pub(super) const INDEX: u8 = 2;
     pub(super) const KEYS: u8 = 3;
+    pub(super) const MANIFEST: u8 = 4;
     pub(super) const FILE_KEY: u8 = 16;
     pub(super) const NONCE: u8 = 17;
     pub(super) const EPHEMERAL: u8 = 18;
@@ -90,7 +91,8 @@ pub(crate) struct Keys {
     pub(crate) root: RootKey,
     /// What opens objects.
     pub(crate) own: Vec<SecretKey>,
-    pub(crate) seed: Seed,
+    /// None if nothing is to be written.
+    pub(crate) seed: Option<Seed>,
 }
 
 /// How the bodies of an archive are written and read.
@@ -183,11 +185,24 @@ impl Home {
         Ok(Digest(*keyed(&keys.root.0, purpose::INDEX, &parts)))
     }
 
+    /// Tells whether whoever knows no key of the archive could have made what passes its checks: not if it is encrypted and open.
+    pub(crate) fn vouches(&self) -> bool {
+        matches!(self.lock, Lock::Open(_))
+    }
+
+    /// Returns the check of a manifest over all that stands before it; none if manifests have none, or if it cannot be told.
+    pub(crate) fn manifest_mac(&self, covered: &[u8]) -> Option<Digest> {
+        let Lock::Open(keys) = &self.lock else { return None };
+        Some(Digest(*keyed(&keys.root.0, purpose::MANIFEST, &[covered])))
+    }
+
     /// Returns a body as it is stored.
     pub(crate) fn seal(&self, body: Vec<u8>) -> Result<Stored, String> {
         let keys = self.keys().map_err(|fault| fault.detail)?;
         let Some(keys) = keys else { return Ok(Stored { bytes: body, header: 0 }) };
-        let drawn = keys.seed.draw(&body, keys.recipients.len());
+        let seed =
+            keys.seed.as_ref().ok_or("it was opened for reading only: there is no randomness to encrypt with")?;
+        let drawn = seed.draw(&body, keys.recipients.len());
         let (bytes, header) = age::seal(&body, &keys.recipients, &drawn)?;
         Ok(Stored { bytes, header })
     }

@@ -172,7 +172,7 @@ fn a_file_of_keys_of_a_stranger_is_refused_whatever_he_encrypts_it_with() {
         let store = Store::in_memory();
         init(&store, new(Some(&[1, 2]))).await.expect("made");
         let archive = opened(&store, &[1], 1).await.expect("opened");
-        let files = read_all(&store, &archive.identity).await.expect("readable");
+        let files = read_all(&store, &archive.identity, archive.root).await.expect("readable");
         // His own root key, encrypted to the recipients and himself: they are public.
         let theirs = RootKey(Zeroizing::new([0x66; 32]));
         let recipients = to(&[1, 2, 9]);

@@ -471,7 +471,7 @@ fn where_the_log_ends_no_manifest_tells_alone() {
             found.windows.last_mut().expect("a window").window.slots[1] += more;
             let name = crate::paths::manifest(found.n);
             store.delete(&name).await.expect("deleted");
-            let bytes = found.to_bytes().expect("good by itself");
+            let bytes = found.to_bytes(&found.archive.into()).expect("good by itself");
             assert!(store.settle(&name, &bytes).await.expect("written").is_none());
             let moments = moments(&life);
             let log = answers(&open(&store).await.reading_the_log_only(), &moments).await;
@@ -506,7 +506,8 @@ fn what_a_manifest_alone_says_of_a_window_changes_no_answer_and_ends_no_maintena
                 let which = usize::try_from(seed).expect("small") % lie.windows.len();
                 windows += lie.windows.len();
                 change(&mut lie.windows[which]);
-                let (name, bytes) = (crate::paths::manifest(lie.n), lie.to_bytes().expect("good by itself"));
+                let (name, bytes) =
+                    (crate::paths::manifest(lie.n), lie.to_bytes(&lie.archive.into()).expect("good by itself"));
                 for n in 1..=lie.n {
                     store.delete(&crate::paths::manifest(n)).await.expect("deleted");
                 }

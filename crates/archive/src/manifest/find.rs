@@ -65,8 +65,12 @@ pub(crate) async fn listed(archive: &Archive) -> Result<u64, ArchiveError> {
 pub(crate) async fn read(archive: &Archive, n: u64) -> Result<Option<Found>, ArchiveError> {
     let name = paths::manifest(n);
     let Some(bytes) = archive.store.get(&name, limits::MANIFEST).await? else { return Ok(None) };
-    let id = archive.identity.archive;
-    let parsed = archive.cpu.run(move || Manifest::parse(&bytes, id, n).map(|manifest| (manifest, Digest::of(&bytes))));
+    let home = archive.home();
+    if home.is_sealed() && !home.vouches() {
+        tracing::warn!(n, "without an identity it cannot be checked who wrote this manifest");
+    }
+    let parsed =
+        archive.cpu.run(move || Manifest::parse(&bytes, &home, n).map(|manifest| (manifest, Digest::of(&bytes))));
     let (manifest, digest) = parsed.await?.map_err(|fault| fault.in_object(name, None))?;
     Ok(Some(Found { manifest, digest }))
 }

@@ -71,8 +71,8 @@ fn differing(one: &Manifest, other: &Manifest) -> BTreeSet<&'static str> {
 #[test]
 fn every_cut_of_a_manifest_is_found_and_every_flipped_bit_but_in_values_that_something_else_repeats() {
     let good = good();
-    let bytes = good.to_bytes().expect("good");
-    let read = |bytes: &[u8]| Manifest::parse(bytes, samples::ARCHIVE, 7);
+    let bytes = good.to_bytes(&samples::ARCHIVE.into()).expect("good");
+    let read = |bytes: &[u8]| Manifest::parse(bytes, &samples::ARCHIVE.into(), 7);
     let mut survived = BTreeSet::new();
     for at in 0..bytes.len() {
         for bit in 0..8 {
@@ -93,13 +93,13 @@ fn every_cut_of_a_manifest_is_found_and_every_flipped_bit_but_in_values_that_som
 
 #[test]
 fn twenty_thousand_mutations_of_a_manifest_give_an_error_or_a_manifest_that_can_be() {
-    let bytes = good().to_bytes().expect("good");
+    let bytes = good().to_bytes(&samples::ARCHIVE.into()).expect("good");
     let mut read = 0;
     for seed in 0..20_000 {
         let mutated = samples::mutated(&bytes, seed);
-        if let Ok(manifest) = Manifest::parse(&mutated, samples::ARCHIVE, 7) {
-            let again = manifest.to_bytes().expect("what was read can be written");
-            assert_eq!(Manifest::parse(&again, samples::ARCHIVE, 7).as_ref(), Ok(&manifest), "seed {seed}");
+        if let Ok(manifest) = Manifest::parse(&mutated, &samples::ARCHIVE.into(), 7) {
+            let again = manifest.to_bytes(&samples::ARCHIVE.into()).expect("what was read can be written");
+            assert_eq!(Manifest::parse(&again, &samples::ARCHIVE.into(), 7).as_ref(), Ok(&manifest), "seed {seed}");
             read += 1;
         }
     }
@@ -109,7 +109,7 @@ fn twenty_thousand_mutations_of_a_manifest_give_an_error_or_a_manifest_that_can_
 #[test]
 fn a_manifest_of_more_than_16_mib_is_refused_before_it_is_looked_at() {
     let large = vec![b' '; usize::try_from(limits::MANIFEST).expect("small") + 1];
-    assert_eq!(Manifest::parse(&large, samples::ARCHIVE, 1).expect_err("too large").code, Code::TooLarge);
+    assert_eq!(Manifest::parse(&large, &samples::ARCHIVE.into(), 1).expect_err("too large").code, Code::TooLarge);
 }
 
 #[test]
@@ -118,21 +118,22 @@ fn members_that_are_not_known_are_kept_at_every_level() {
     manifest.unknown.insert("new".into(), json!({"a": [1.5, null]}));
     manifest.windows[0].unknown.insert("new".into(), json!("é"));
     manifest.windows[1].parts[0].unknown.insert("new".into(), json!(true));
-    let bytes = manifest.to_bytes().expect("good");
-    assert_eq!(Manifest::parse(&bytes, samples::ARCHIVE, 7).expect("good"), manifest);
+    let bytes = manifest.to_bytes(&samples::ARCHIVE.into()).expect("good");
+    assert_eq!(Manifest::parse(&bytes, &samples::ARCHIVE.into(), 7).expect("good"), manifest);
 }
 
 #[test]
 fn a_manifest_that_breaks_a_rule_is_not_written() {
     let mut manifest = good();
     manifest.windows.swap(0, 1);
-    assert!(manifest.to_bytes().expect_err("not sorted").contains("not sorted"));
+    assert!(manifest.to_bytes(&samples::ARCHIVE.into()).expect_err("not sorted").contains("not sorted"));
 }
 
 #[test]
 fn a_manifest_must_follow_the_one_before_in_every_respect() {
     let before = good();
-    let before = Found { digest: Digest::of(&before.to_bytes().expect("good")), manifest: before };
+    let before =
+        Found { digest: Digest::of(&before.to_bytes(&samples::ARCHIVE.into()).expect("good")), manifest: before };
     let next = || Manifest { n: 8, prev: before.digest, written: t(101), ..before.manifest.clone() };
     next().follows(&before).expect("it follows");
     let code = |change: &dyn Fn(&mut Manifest)| {

@@ -9,9 +9,10 @@ use vmrewind_model::{Digest, Seq, Timestamp, canonical};
 
 use super::{Manifest, PartRef, Rolled, Unknown};
 use crate::format::{
-    Code, HISTORY_VERSION, SeqRange,
+    Code, HISTORY_VERSION, SEALED_VERSION, SeqRange,
     bundle::{Earliest, Window, digest},
     fault::{Checked, Fault, demand, time},
+    home::Home,
     limits,
 };
 
@@ -76,14 +77,15 @@ struct Versioned {
 }
 
 impl Manifest {
-    /// Returns the bytes.
+    /// Returns the bytes, with the check that they have in an encrypted archive.
     ///
     /// # Errors
     /// Which rule of the format it breaks.
-    pub(crate) fn to_bytes(&self) -> Result<Bytes, String> {
+    pub(crate) fn to_bytes(&self, home: &Home) -> Result<Bytes, String> {
+        let version = if home.is_sealed() { SEALED_VERSION } else { HISTORY_VERSION };
         let members = Members {
             archive: self.archive.hyphenated().to_string(),
-            format: HISTORY_VERSION.to_string(),
+            format: version.to_string(),
             n: self.n,
             prev: self.prev.hex(),
             software: self.software.clone(),
@@ -93,27 +95,35 @@ impl Manifest {
         };
         let json = serde_json::to_vec(&members).map_err(|error| error.to_string())?;
         let mut bytes = canonical::canonicalize_of_any_size(&json).map_err(|error| error.to_string())?;
+        if home.is_sealed() {
+            bytes.pop();
+            let mac = home.manifest_mac(&bytes).ok_or("the archive is not open")?;
+            bytes.extend_from_slice(format!("{MAC}{}\"}}", mac.hex()).as_bytes());
+        }
         bytes.push(b'\n');
         let bytes = Bytes::from(bytes);
-        match Self::parse(&bytes, self.archive, self.n) {
+        match Self::parse(&bytes, home, self.n) {
             Ok(_) => Ok(bytes),
             Err(fault) => Err(format!("the manifest: {}", fault.detail)),
         }
     }
 
-    /// Reads the bytes of manifest `n` of `archive`.
-    pub(crate) fn parse(bytes: &[u8], archive: Uuid, n: u64) -> Checked<Self> {
+    /// Reads the bytes of manifest `n` of an archive. If that is encrypted but not open, nothing vouches for what they say.
+    pub(crate) fn parse(bytes: &[u8], home: &Home, n: u64) -> Checked<Self> {
         demand(bytes.len() as u64 <= limits::MANIFEST, Code::TooLarge, "it is larger than a manifest may be")?;
         let broken = |detail: String| Fault::new(Code::Manifest, detail);
         let at = |error: serde_json::Error| broken(format!("it is not as it should be, column {}", error.column()));
-        let json = bytes.strip_suffix(b"\n").unwrap_or_default();
+        let split = split(bytes);
+        let whole = split.map(|(covered, _)| [covered, b"}"].concat());
+        let json = whole.as_deref().or_else(|| bytes.strip_suffix(b"\n")).unwrap_or_default();
         let plain = canonical::canonicalize_of_any_size(json).is_ok_and(|canonical| canonical == json);
         demand(plain, Code::Manifest, "it is not one canonical JSON object and a line feed")?;
         let Versioned { format } = serde_json::from_slice(json).map_err(at)?;
-        let version = format!("the format version is {format}, this program reads {HISTORY_VERSION}");
-        demand(format == HISTORY_VERSION.to_string(), Code::Version, &version)?;
+        check_kind(&format, home, split)?;
         let members: Members = serde_json::from_slice(json).map_err(at)?;
         let windows = members.windows.into_iter().map(WindowMembers::read).collect::<Checked<_>>()?;
+        let twice = home.is_sealed() && members.unknown.contains_key("mac");
+        demand(!twice, Code::Manifest, "it has its check twice")?;
         let manifest = Self {
             archive: Uuid::parse_str(&members.archive).map_err(|_| broken("its archive is no UUID".into()))?,
             n: members.n,
@@ -123,7 +133,7 @@ impl Manifest {
             written: time(members.written, Code::Manifest)?,
             unknown: members.unknown,
         };
-        let named = manifest.archive.hyphenated().to_string() == members.archive && manifest.archive == archive;
+        let named = manifest.archive.hyphenated().to_string() == members.archive && manifest.archive == home.archive;
         demand(named, Code::Archive, "it belongs to another archive")?;
         demand(manifest.n == n, Code::Name, "it is another manifest")?;
         let first = n > 1 || manifest.prev == Digest([0; 32]);
@@ -131,6 +141,29 @@ impl Manifest {
         manifest.check_windows()?;
         Ok(manifest)
     }
+}
+
+/// What stands before the check.
+const MAC: &str = ",\"mac\":\"";
+
+/// Splits a manifest that ends in a check into what that covers, and the check.
+fn split(bytes: &[u8]) -> Option<(&[u8], Digest)> {
+    let (covered, end) = bytes.split_at(bytes.len().checked_sub(MAC.len() + 64 + 3)?);
+    let mac = end.strip_prefix(MAC.as_bytes())?.strip_suffix(b"\"}\n")?;
+    Some((covered, digest(std::str::from_utf8(mac).ok()?)?))
+}
+
+/// Checks that a manifest is of the version that the archive needs, and was written by somebody who knows its root key.
+fn check_kind(format: &str, home: &Home, split: Option<(&[u8], Digest)>) -> Checked<()> {
+    let sealed = format == SEALED_VERSION.to_string();
+    let version = format!("the format version is {format}, this program reads {HISTORY_VERSION} and {SEALED_VERSION}");
+    demand(sealed || format == HISTORY_VERSION.to_string(), Code::Version, &version)?;
+    demand(sealed || !home.is_sealed(), Code::Plain, "it has no check, but everything in this archive must have one")?;
+    demand(home.is_sealed() || !sealed, Code::Encrypted, "it is of an encrypted archive, and this one is not")?;
+    demand(sealed == split.is_some(), Code::Manifest, "it does not end in its check, or has one and should not")?;
+    let Some((covered, mac)) = split else { return Ok(()) };
+    let own = home.manifest_mac(covered).is_none_or(|own| own == mac);
+    demand(own, Code::Manifest, "it was not written by anybody who knows the root key")
 }
 
 fn hash(text: &str) -> Checked<Digest> {

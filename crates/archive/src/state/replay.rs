@@ -344,8 +344,10 @@ impl Replay {
         let mut only_gaps = false;
         if behind {
             let Some((seq, t)) = self.moment(at) else { return Ok(false) };
-            // That nothing in it matters must not be believed of a manifest alone: its bundle says the same.
-            window::open(archive, rolled, 0).await?;
+            // That nothing in it matters must not be believed of a manifest for which nothing vouches: its bundle says the same.
+            if !archive.home().vouches() {
+                window::open(archive, rolled, 0).await?;
+            }
             let before = |instant: Option<Timestamp>| instant.is_some_and(|instant| instant < t);
             let earliest = window.earliest;
             only_gaps = !(before(earliest.lo) || earliest.from.is_some_and(|from| from <= seq));

@@ -112,9 +112,10 @@ fn judge(bytes: &Bytes, home: &Home, slot: u64, deep: bool) -> Seen {
         }
         Err(broken) => {
             let Broken { fault, salvaged } = *broken;
+            // In an encrypted archive nothing vouches for an end whose index is not right.
             let own = match decode::peek(bytes, bytes.len() as u64, home.clone(), slot) {
-                Ok(Peek::Done(end)) => Some(end.0),
-                Ok(Peek::Longer(_)) | Err(_) => None,
+                Ok(Peek::Done(end)) if !home.is_sealed() => Some(end.0),
+                Ok(_) | Err(_) => None,
             };
             let own = salvaged.as_ref().map(|left| left.summary.clone()).or(own);
             let mut damage = read::damaged(slot, fault);

@@ -110,6 +110,6 @@ pub(super) async fn chain(archive: &Archive, layout: &Layout) -> Result<Chain, A
 
 async fn read(archive: &Archive, n: u64) -> Result<Option<Checked<Found>>, ArchiveError> {
     let Some(bytes) = archive.store.get(&paths::manifest(n), limits::MANIFEST).await? else { return Ok(None) };
-    let manifest = Manifest::parse(&bytes, archive.identity.archive, n);
+    let manifest = Manifest::parse(&bytes, &archive.home(), n);
     Ok(Some(manifest.map(|manifest| Found { manifest, digest: Digest::of(&bytes) })))
 }

@@ -25,7 +25,7 @@ use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
-use vmrewind_model::Timestamp;
+use vmrewind_model::{Digest, Timestamp};
 
 use crate::{
     Archive, ArchiveError, Code, Cpu, Damage, Features, Identity, Progress, SecretKey, Store,
@@ -88,7 +88,7 @@ pub async fn verify(
     progress: &dyn Progress,
 ) -> Result<Report, ArchiveError> {
     let mut checker = Checker::new(options.depth == Depth::Deep);
-    let identity = identity(store, &mut checker).await?;
+    let (identity, root) = identity(store, &mut checker).await?.unzip();
     let layout = layout(store).await?;
     if identity.is_none() && layout.slots.is_empty() && !store.has(paths::IDENTITY).await? {
         return Err(ArchiveError::NoArchive { place: store.place().to_owned() });
@@ -110,7 +110,9 @@ pub async fn verify(
         None => archive_of(store, &layout).await?.unwrap_or_default(),
     };
     let archive = Archive::nameless(store.clone(), identity.clone().unwrap_or_else(|| stand_in(id)), cpu);
-    let archive = archive.reading_the_log_only().unlock(options.identities.clone(), NO_SEED).await?;
+    let mut archive = archive.reading_the_log_only();
+    archive.root = root.unwrap_or(archive.root);
+    let archive = archive.unlock_to_read(options.identities.clone()).await?;
     let mut chain = manifests::chain(&archive, &layout).await?;
     chain.problems.drain(..).for_each(|problem| checker.problem(problem));
     let mut windows = Windows::new(&archive, options.depth, std::mem::take(&mut chain.windows));
@@ -139,9 +141,6 @@ pub async fn verify(
     })
 }
 
-/// A check writes nothing, and so needs no randomness.
-const NO_SEED: [u8; 32] = [0; 32];
-
 /// Counts what was rolled up, and tells what no manifest names.
 fn count(checked: &mut HistoryChecked, chain: &Chain, layout: &Layout, checker: &mut Checker) {
     (checked.manifests, checked.newest) = (chain.count, chain.newest);
@@ -163,13 +162,13 @@ fn count(checked: &mut HistoryChecked, chain: &Chain, layout: &Layout, checker: 
     }
 }
 
-/// Reads `archive.json`; none if it is damaged or missing, which is a problem.
-async fn identity(store: &Store, checker: &mut Checker) -> Result<Option<Identity>, ArchiveError> {
+/// Reads `archive.json`, and its digest; none if it is damaged or missing, which is a problem.
+async fn identity(store: &Store, checker: &mut Checker) -> Result<Option<(Identity, Digest)>, ArchiveError> {
     let place = store.place().to_owned();
     let (code, detail) = match store.get(paths::IDENTITY, limits::IDENTITY).await? {
         None => (Code::Identity, "it is not there".to_owned()),
         Some(bytes) => match Identity::check(&bytes) {
-            Ok(identity) => return Ok(Some(identity)),
+            Ok(identity) => return Ok(Some((identity, Digest::of(&bytes)))),
             Err(fault) if matches!(fault.code, Code::Version | Code::Feature) => {
                 return Err(ArchiveError::Unsupported { place, what: fault.detail });
             }

@@ -5,10 +5,10 @@ use vmrewind_model::Digest;
 
 use super::super::{
     Code,
-    decode::{decode, decode_or_salvage, peek},
+    decode::{FRONT, decode, decode_or_salvage, peek, peek_index},
     encode::{Draft, encode},
     footer::{Footer, Kind, LEN},
-    home::{Home, Lock},
+    home::{Home, Keys, Lock, RootKey},
 };
 use crate::{format::decode::Peek, samples};
 
@@ -55,12 +55,64 @@ fn whoever_knows_no_key_cannot_change_a_bit_whatever_hashes_he_makes_anew() {
     }
 }
 
+/// Reads the end of a segment by ranges.
+fn ranged(bytes: &Bytes) -> Option<String> {
+    let front = &bytes[..bytes.len().min(usize::try_from(FRONT).expect("small"))];
+    match peek_index(front, bytes, bytes.len() as u64, &samples::sealed(), 2) {
+        Ok(Peek::Done(end)) => Some(format!("{end:?}")),
+        Ok(Peek::Longer(_)) | Err(_) => None,
+    }
+}
+
+#[test]
+fn no_range_and_nothing_that_is_left_tells_anything_that_was_changed_whatever_hashes_are_made_anew() {
+    let good = sealed(samples::every_shape());
+    let whole = decode(&good, samples::sealed(), 2).expect("good");
+    let (honest, end) = (ranged(&good).expect("good"), good.len() - LEN);
+    let (mut silent, mut left) = (0, 0);
+    for at in 0..good.len() {
+        let mut bytes = good.to_vec();
+        bytes[at] ^= 1 << (at % 8);
+        let anew = hashed(bytes.clone());
+        if anew != good {
+            assert_eq!(ranged(&anew), None, "byte {at}");
+            let broken = decode_or_salvage(&anew, samples::sealed(), 2).expect_err("changed");
+            assert!(broken.salvaged.is_none() && broken.fault.readable.is_empty(), "byte {at}");
+        }
+        let bytes = Bytes::from(bytes);
+        if let Some(told) = ranged(&bytes) {
+            silent += 1;
+            assert_eq!(told, honest, "byte {at}");
+        }
+        if let Some(salvaged) = decode_or_salvage(&bytes, samples::sealed(), 2).expect_err("changed").salvaged {
+            left += 1;
+            assert_eq!(salvaged.summary, whole.summary, "byte {at}");
+            assert!(salvaged.resume == whole.resume || salvaged.resume.entries.is_empty(), "byte {at}");
+            assert!(salvaged.lines.iter().all(|line| whole.lines.iter().any(|own| own.text == line.text)), "byte {at}");
+        }
+    }
+    assert!(silent < end / 4 && left < good.len() / 2, "{silent} and {left} of {}", good.len());
+}
+
+#[test]
+fn what_was_opened_for_reading_only_encrypts_nothing() {
+    let root = RootKey(zeroize::Zeroizing::new(samples::ROOT_KEY));
+    let (recipients, own) = (vec![samples::secret(1).recipient()], vec![samples::secret(1)]);
+    let lock = Lock::Open(Keys { recipients, root, own, seed: None }.into());
+    let home = Home { archive: samples::ARCHIVE, lock };
+    assert!(decode(&sealed(samples::every_shape()), home.clone(), 2).is_ok());
+    let error =
+        encode(&Draft { home, ..samples::draft(samples::every_shape()) }).map(|_| ()).expect_err("no randomness");
+    assert!(error.contains("reading only"), "{error}");
+}
+
 #[test]
 fn a_segment_of_another_root_key_is_refused_although_it_opens() {
     let stranger = Home { lock: samples::lock_of([0x66; 32]), archive: samples::ARCHIVE };
     let draft = Draft { home: stranger, ..samples::draft(samples::every_shape()) };
     let forged = encode(&draft).expect("good by itself").bytes;
-    assert_eq!(decode(&forged, samples::sealed(), 2).expect_err("forged").code, Code::IndexHash);
+    let broken = decode_or_salvage(&forged, samples::sealed(), 2).expect_err("forged");
+    assert_eq!((broken.fault.code, broken.salvaged.is_none()), (Code::IndexHash, true));
 }
 
 #[test]

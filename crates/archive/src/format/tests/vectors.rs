@@ -25,7 +25,7 @@ use super::super::{
     fault::{Checked, Fault, demand},
     footer::Kind,
     frame::{FrameHeader, Unpacker},
-    home::{Home, Keys, Lock, RootKey, Seed},
+    home::{Home, Keys, Lock, RootKey},
     link::Before,
 };
 use crate::{
@@ -117,7 +117,7 @@ fn home(vector: &Vector) -> Home {
         recipients: Vec::new(),
         root: RootKey(Zeroizing::new(sealed::unhex(root).try_into().expect("32 bytes"))),
         own: vec![vector.get("identity").and_then(|text| text.parse().ok()).expect("an identity")],
-        seed: Seed::new([0; 32]),
+        seed: None,
     };
     Home { archive: samples::ARCHIVE, lock: Lock::Open(keys.into()) }
 }
@@ -165,7 +165,7 @@ fn said_of_bundle(vector: &Vector) -> Checked<()> {
 
 fn said_of_manifest(vector: &Vector, all: &BTreeMap<String, Vector>) -> Checked<()> {
     let read = |vector: &Vector| {
-        let manifest = Manifest::parse(&vector.object, samples::ARCHIVE, vector.number("n"))?;
+        let manifest = Manifest::parse(&vector.object, &home(vector), vector.number("n"))?;
         Ok(Found { manifest, digest: Digest::of(&vector.object) })
     };
     let found = read(vector)?;
@@ -179,7 +179,12 @@ fn said_of_manifest(vector: &Vector, all: &BTreeMap<String, Vector>) -> Checked<
 fn this_reader_says_to_every_vector_what_the_vector_demands() {
     if std::env::var_os("VMREWIND_WRITE_VECTORS").is_some() {
         let mut names = BTreeSet::new();
-        for (name, vector) in set::all().into_iter().chain(bundles::all()).chain(manifests::all()).chain(sealed::all())
+        for (name, vector) in set::all()
+            .into_iter()
+            .chain(bundles::all())
+            .chain(manifests::all())
+            .chain(manifests::sealed())
+            .chain(sealed::all())
         {
             assert!(names.insert(name.clone()), "{name} is there twice");
             fs::write(folder().join(name), vector.to_text()).expect("written");

@@ -46,7 +46,13 @@ async fn write_next(store: &Store, change: impl FnOnce(&mut Vec<Rolled>)) -> Str
     (manifest.n, manifest.prev) = (manifest.n + 1, digest);
     change(&mut manifest.windows);
     let name = paths::manifest(manifest.n);
-    assert!(store.settle(&name, &manifest.to_bytes().expect("good")).await.expect("written").is_none());
+    assert!(
+        store
+            .settle(&name, &manifest.to_bytes(&manifest.archive.into()).expect("good"))
+            .await
+            .expect("written")
+            .is_none()
+    );
     name
 }
 

@@ -90,7 +90,7 @@ pub(super) fn window_text(rolled: &Rolled) -> String {
         written: Timestamp::MIN,
         unknown: Unknown::new(),
     };
-    let bytes = manifest.to_bytes().expect("a good window");
+    let bytes = manifest.to_bytes(&samples::ARCHIVE.into()).expect("a good window");
     let json: serde_json::Value = serde_json::from_slice(&bytes).expect("JSON");
     json["windows"][0].to_string()
 }
@@ -101,7 +101,7 @@ pub(super) fn read_window(text: &str) -> Rolled {
     let manifest = format!(
         r#"{{"archive":"{archive}","format":"0.2","n":1,"prev":"{zeros}","software":"","windows":[{text}],"written":946684800000000}}"#
     );
-    let manifest = Manifest::parse((manifest + "\n").as_bytes(), samples::ARCHIVE, 1).expect("a good window");
+    let manifest = Manifest::parse((manifest + "\n").as_bytes(), &samples::ARCHIVE.into(), 1).expect("a good window");
     manifest.windows.into_iter().next().expect("one")
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use vmrewind_model::{Digest, canonical};
 
 use super::{super::super::Code, file::Vector};
-use crate::samples;
+use crate::{format::home::Home, samples};
 
 const BEGIN: i64 = 1_800_000_000_000_000;
 
@@ -45,6 +45,85 @@ fn manifest(n: u64, prev: &str, windows: &[Value]) -> Value {
 fn text(value: &Value) -> String {
     let bytes = canonical::canonicalize(value.to_string().as_bytes()).expect("JSON");
     String::from_utf8(bytes).expect("UTF-8") + "\n"
+}
+
+/// The text of a manifest of an encrypted archive.
+fn sealed_text(value: &Value, home: &Home) -> String {
+    let text = text(value);
+    let covered = &text[..text.len() - 2];
+    let mac = home.manifest_mac(covered.as_bytes()).expect("it is open").hex();
+    format!("{covered},\"mac\":\"{mac}\"}}\n")
+}
+
+/// Those of encrypted archives.
+pub(super) fn sealed() -> Vec<(String, Vector)> {
+    let home = samples::sealed();
+    let [one, two, three] = windows();
+    let version = |mut value: Value, version: &str| {
+        value["format"] = json!(version);
+        value
+    };
+    let first = version(manifest(1, &zeros(), std::slice::from_ref(&one)), "0.3");
+    let first_text = sealed_text(&first, &home);
+    let prev = Digest::of(first_text.as_bytes()).hex();
+    let second = version(manifest(2, &prev, &[one, two, three]), "0.3");
+    let good = sealed_text(&second, &home);
+    let (covered, mac) = good.split_at(good.len() - 75);
+    let no_mac = format!("{covered}}}\n");
+    let mut more = second.clone();
+    more["mac"] = json!("0".repeat(64));
+    let stranger = Home { archive: samples::ARCHIVE, lock: samples::lock_of([0x66; 32]) };
+    let changed = |from: &str, to: &str| {
+        assert!(covered.contains(from), "{from}");
+        format!("{}{mac}", covered.replacen(from, to, 1))
+    };
+    let plain = text(&version(second.clone(), "0.2"));
+    let old = sealed_text(&version(second.clone(), "0.2"), &home);
+    let new = sealed_text(&version(second.clone(), "0.4"), &home);
+    let upper = format!("{covered}{}", mac.to_uppercase().replace("MAC", "mac"));
+    let rows = [
+        ("plain", 2, Code::Plain, "one that is as in an archive that is not encrypted", plain),
+        ("plain-mac", 2, Code::Plain, "version 0.2, with a mac", old),
+        ("version", 2, Code::Version, "version 0.4", new),
+        ("no-mac", 2, Code::Manifest, "the mac is missing", no_mac),
+        ("mac-upper", 2, Code::Manifest, "a mac in capitals", upper),
+        ("mac-sorted", 2, Code::Manifest, "a mac where members are sorted to", text(&more)),
+        ("mac-twice", 2, Code::Manifest, "a second member mac", sealed_text(&more, &home)),
+        ("stranger", 2, Code::Manifest, "by somebody who does not know the root key", sealed_text(&second, &stranger)),
+        (
+            "earliest",
+            2,
+            Code::Manifest,
+            "a reach was taken away",
+            changed(r#""earliest":{"from":3,"#, r#""earliest":{"#),
+        ),
+        ("prev", 2, Code::Manifest, "another predecessor", changed(&prev, &zeros())),
+        ("older", 2, Code::Name, "an older one under a newer name", first_text.clone()),
+    ];
+    let opened = |n, expect: &str, comment: &str, text: &str| super::sealed::opened(vector(n, expect, comment, text));
+    let mut all = vec![
+        (
+            "ok-sealed-manifest-first.txt".to_owned(),
+            opened(1, "ok", "the first one of an encrypted archive", &first_text),
+        ),
+        (
+            "ok-sealed-manifest-second.txt".to_owned(),
+            opened(2, "ok", "one that follows it", &good).with("follows", "ok-sealed-manifest-first.txt"),
+        ),
+    ];
+    all.extend(rows.into_iter().map(|(name, n, code, comment, text)| {
+        (format!("bad-sealed-manifest-{name}.txt"), opened(n, code.as_str(), comment, &text))
+    }));
+    let in_plain = vector(2, Code::Encrypted.as_str(), "one of an encrypted archive in one that is not", &good);
+    all.push(("bad-sealed-manifest-in-plain.txt".to_owned(), in_plain));
+    let mac = vector(
+        2,
+        Code::Manifest.as_str(),
+        "a mac in an archive that is not encrypted",
+        &sealed_text(&version(second, "0.2"), &home),
+    );
+    all.push(("bad-manifest-mac.txt".to_owned(), mac));
+    all
 }
 
 fn vector(n: u64, expect: &str, comment: &str, text: &str) -> Vector {
@@ -146,7 +225,7 @@ fn written() -> Vec<Written> {
         ("no-format", Manifest, "no format", r#""format""#, r#""formal""#),
         ("format-number", Manifest, "a format that is no text", r#""format":"0.2""#, r#""format":0.2"#),
         ("format-old", Version, "format 0.1", r#""format":"0.2""#, r#""format":"0.1""#),
-        ("format-new", Version, "format 0.3 without n", r#""format":"0.2","n""#, r#""format":"0.3","m""#),
+        ("format-new", Version, "format 0.4 without n", r#""format":"0.2","n""#, r#""format":"0.4","m""#),
         ("n-text", Manifest, "a number as text", r#""n":2"#, r#""n":"2""#),
         ("n-fraction", Manifest, "a number with a fraction", r#""n":2"#, r#""n":2.0"#),
         ("lo-null", Manifest, "a reach that is null", r#""lo":1799999999999999"#, r#""lo":null"#),

@@ -69,6 +69,32 @@ pub(super) fn sealed_again(vector: &Vector) -> Option<Vec<u8>> {
     Some(age::seal(&unhex(vector.get("plaintext")?), &recipients, &drawn).expect("good").0)
 }
 
+/// Puts a stanza with a share of small order into the header of a file, in place of its stanzas or before them, with a MAC that is right.
+fn hides_nothing(small: &[u8], point: u8, alone: bool) -> Vec<u8> {
+    use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD as BASE64};
+    use hmac::Mac as _;
+    let find = |from: usize, word: &[u8]| {
+        from + small[from..].windows(word.len()).position(|window| window == word).expect("it is there")
+    };
+    let (stanzas, end) = (find(0, b"-> "), find(0, b"---"));
+    let body = find(stanzas, b"\n") + 1;
+    let mut share = [0; 32];
+    share[0] = point;
+    let mut out = small[..stanzas].to_vec();
+    out.extend_from_slice(format!("-> X25519 {}\n", BASE64.encode(share)).as_bytes());
+    out.extend_from_slice(&small[body..=find(body, b"\n")]);
+    out.extend_from_slice(if alone { b"" } else { &small[stanzas..end] });
+    out.extend_from_slice(b"---");
+    let mut key = [0; 32];
+    let file_key = hkdf::Hkdf::<sha2::Sha256>::new(Some(&[]), &*drawn(2).file_key);
+    file_key.expand(b"header", &mut key).expect("32 bytes");
+    let mut mac = <hmac::Hmac<sha2::Sha256> as hmac::KeyInit>::new_from_slice(&key).expect("any length");
+    mac.update(&out);
+    out.extend_from_slice(format!(" {}", BASE64.encode(mac.finalize().into_bytes())).as_bytes());
+    out.extend_from_slice(&small[find(end, b"\n")..]);
+    out
+}
+
 fn ages() -> Vec<Named> {
     let to = [1, 2].map(|n| samples::secret(n).recipient());
     let good = |name: &str, comment: &str, plaintext: &[u8]| {
@@ -131,6 +157,13 @@ fn ages() -> Vec<Named> {
         ("longer", Code::Age, "a byte more", [&small[..], b"x"].concat()),
         ("no-last", Code::Age, "the last chunk is missing", chunks[..chunks.len() - 17].to_vec()),
         ("no-key", Code::NoKey, "other recipients", strangers),
+        ("share-zero", Code::Age, "a share that hides nothing, and no other stanza", hides_nothing(&small, 0, true)),
+        (
+            "share-one",
+            Code::Age,
+            "a share that hides nothing before stanzas that open",
+            hides_nothing(&small, 1, false),
+        ),
     ];
     all.extend(rows.into_iter().map(|(name, code, comment, object)| {
         (format!("bad-age-{name}.txt"), age_file(comment, code.as_str(), object))
@@ -231,7 +264,7 @@ fn key_files() -> Vec<Named> {
 // --- segments and bundles
 
 /// Adds what the reader of an encrypted archive has.
-fn opened(vector: Vector) -> Vector {
+pub(super) fn opened(vector: Vector) -> Vector {
     let identity = samples::secret(1).reveal();
     vector.with("identity", &identity).with("root-key", &hex(&samples::ROOT_KEY))
 }
