@@ -336,6 +336,10 @@ class Keys(NamedTuple):
         """E 4."""
         return hmac.new(self.root, bytes([purpose]) + b"".join(parts), hashlib.sha256).digest()
 
+    def fingerprint(self, archive: str) -> str:
+        """E 5: what tells this archive from one that somebody else made for the same recipients."""
+        return self.keyed(5, bytes.fromhex(archive.replace("-", "")))[:16].hex()
+
 
 class Home(str):
     """The UUID of an archive, and how its bodies are read. A plain str is that of an archive that is not encrypted."""
@@ -857,8 +861,8 @@ def read_public_json(frame: memoryview, at: int) -> Dict[str, Any]:
     return parse_object(text, "E_PUBLIC", "the resume map")
 
 
-def read_entries(public: Dict[str, Any], at: int) -> ResumeMap:
-    """F 8, the members of a resume map."""
+def read_entries(public: Dict[str, Any], at: int, sealed: int) -> ResumeMap:
+    """F 8, the members of a resume map; E 1, if it stands in an encrypted object."""
     def demand(good: bool, sentence: str, code: str = "E_PUBLIC") -> None:
         if not good:
             raise Problem(code, sentence, at)
@@ -884,6 +888,7 @@ def read_entries(public: Dict[str, Any], at: int) -> ResumeMap:
             demand(utf8_size(entry.get("detail", "")) <= MAX_TEXT, "detail of an entry is larger than 1 KiB", "E_LIMIT")
         except UnicodeEncodeError:
             raise Problem("E_PUBLIC", "an entry holds a lone surrogate", at) from None
+        demand(not sealed or not entry.get("detail"), "an entry in an encrypted object has a detail")
         demand(before is None or before < order, "entries of the resume map are not sorted, or one occurs twice")
         before, entries[key] = order, entry
     return ResumeMap(complete, entries)
@@ -892,7 +897,7 @@ def read_entries(public: Dict[str, Any], at: int) -> ResumeMap:
 def read_public(data: memoryview, footer: Footer) -> ResumeMap:
     """F 8 and F 12, step 7, of a segment."""
     at = footer.body_length
-    public = read_entries(read_public_json(data[at:len(data) - FOOTER_SIZE], at), at)
+    public = read_entries(read_public_json(data[at:len(data) - FOOTER_SIZE], at), at, footer.flags & 1)
     if footer.first_slot % 64 == 0 and not public.complete:
         raise Problem("E_PUBLIC", "the resume map of a slot that is a multiple of 64 is not complete", at)
     return public
@@ -1720,7 +1725,7 @@ def open_bundle(blob: Blob, archive: Optional[str], window: Window, part: int) -
     at = f.body_length
     frame = blob.read(at, size - FOOTER_SIZE - at)
     public = read_public_json(memoryview(frame), at)
-    resume = read_entries(public, at)
+    resume = read_entries(public, at, f.flags & 1)
 
     def claim(good: bool, code: str, sentence: str) -> None:
         if not good:
@@ -2429,6 +2434,9 @@ def verify(path: str, facts: Optional[Facts] = None, identities: Optional[List[b
         archive = Archive(path, identities)
         identity = archive.identity()
         show(f"archive {identity['archive']} of cluster {ascii(identity['cluster'])[1:-1]}, created {identity['created']}")
+        keys = keys_of(archive.uuid)
+        if keys is not None:
+            show(f"the fingerprint of its key is {keys.fingerprint(identity['archive'])}", sys.stderr)
     except (Problem, NoAnswer) as error:
         if archive is None and isinstance(error, NoAnswer):
             raise

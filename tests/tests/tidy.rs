@@ -312,3 +312,26 @@ fn no_text_has_a_conflict_left_from_a_merge() {
     }
     assert_eq!(conflicts, [""; 0]);
 }
+
+#[test]
+fn every_test_that_the_threat_model_names_exists() {
+    let text = fs::read_to_string(root().join("docs/threat-model.md")).expect("readable");
+    let words = text.split('`').skip(1).step_by(2);
+    let named: BTreeSet<&str> = words
+        .filter(|word| word.matches('_').count() >= 3)
+        .filter(|word| word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_'))
+        .collect();
+    assert!(named.len() > 10, "the tests are recognised: {named:?}");
+    let mut tests = BTreeSet::new();
+    for file in rust_files(&root().join("crates")) {
+        let code = fs::read_to_string(&file).expect("readable");
+        let lines: Vec<&str> = code.lines().map(str::trim).collect();
+        for pair in lines.windows(2) {
+            let test = pair[0].starts_with("#[test]") || pair[0].starts_with("#[tokio::test");
+            let name = pair[1].trim_start_matches("async ").strip_prefix("fn ").and_then(|rest| rest.split('(').next());
+            tests.extend(name.filter(|_| test).map(ToOwned::to_owned));
+        }
+    }
+    let missing: Vec<&&str> = named.iter().filter(|name| !tests.contains(**name)).collect();
+    assert!(missing.is_empty(), "docs/threat-model.md names tests that do not exist: {missing:?}");
+}

@@ -5,7 +5,7 @@
 use uuid::Uuid;
 use vmrewind_model::Epoch;
 
-use crate::{Code, Damage, UrlError, store::Answer};
+use crate::{Code, Damage, UrlError, paths, store::Answer};
 
 /// An error of a lower layer.
 pub(crate) type Source = Box<dyn std::error::Error + Send + Sync>;
@@ -170,6 +170,14 @@ pub enum ArchiveError {
         /// Who is told, and who not.
         what: String,
     },
+    /// The archive is encrypted under another root key than the caller was told.
+    #[error("{place} is not the archive that it should be: {what}")]
+    OtherKey {
+        /// The place.
+        place: String,
+        /// Both fingerprints.
+        what: String,
+    },
     /// What was asked for is not in the archive.
     #[error("{what}")]
     NotFound {
@@ -231,7 +239,7 @@ impl ArchiveError {
             | Self::UnsafeStore { .. }
             | Self::Url(_)
             | Self::Input { .. } => ErrorKind::Invalid,
-            Self::Locked { .. } => ErrorKind::Locked,
+            Self::Locked { .. } | Self::OtherKey { .. } => ErrorKind::Locked,
             Self::Fenced { .. } | Self::Stalled { .. } => ErrorKind::Fenced,
             Self::Fork { .. } | Self::Differs { .. } | Self::Damaged(_) => ErrorKind::Data,
             Self::Bug(_) => ErrorKind::Bug,
@@ -291,12 +299,21 @@ impl ArchiveError {
             Self::Fork { .. } => {
                 "Stop all writers and keep a copy: the store or an operator broke the log; `kubectl vmrewind info` reads all of it."
             }
+            Self::Damaged(damage) if damage.code == Code::Missing && damage.object == paths::keys(1) => {
+                "Put it back from a copy of the archive: without it nothing that is encrypted can be read, and no new one is made, \
+                 because it would lock all of that for ever. Nothing was written."
+            }
             Self::Damaged(_) => {
                 "What is intact stays readable; `kubectl vmrewind info` lists everything that is damaged."
             }
             Self::OtherRecipients { .. } => {
                 "Find out who changed which. `kubectl vmrewind key list` tells whom the archive is encrypted to, and since when; if \
                  that is meant, configure the same recipients. Nothing was written."
+            }
+            Self::OtherKey { .. } => {
+                "Somebody may have put an archive of his own into the place of yours: find out who wrote its keys, and since when. \
+                 If it is the one that is meant, give its fingerprint: --fingerprint, or VMREWIND_FINGERPRINT in the environment. \
+                 Nothing was written."
             }
             Self::Locked { .. } => {
                 "Give an identity file that opens it: --identity FILE, or VMREWIND_IDENTITY in the environment."

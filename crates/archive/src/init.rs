@@ -46,8 +46,8 @@ pub async fn init(store: &Store, new: NewArchive) -> Result<Identity, ArchiveErr
     let bytes = identity.to_bytes()?;
     if let Some((theirs, bytes)) = existing(store).await? {
         // Its making may have been stopped before it had keys.
-        return match (&new.keys, store.size(&paths::keys(1)).await?) {
-            (Some(keys), None) if theirs.encrypted && theirs.cluster == identity.cluster => {
+        return match &new.keys {
+            Some(keys) if theirs.encrypted && theirs.cluster == identity.cluster && keys::unfinished(store).await? => {
                 keys::begin(store, &theirs, &bytes, keys, &theirs.software).await?;
                 Ok(theirs)
             }
@@ -60,16 +60,15 @@ pub async fn init(store: &Store, new: NewArchive) -> Result<Identity, ArchiveErr
     }
     store.prepare().await?;
     probe::exclusive(store, &identity.archive.simple().to_string()).await?;
-    match store.settle(paths::IDENTITY, &bytes).await? {
-        None => {}
+    let written = match store.settle(paths::IDENTITY, &bytes).await? {
+        None => bytes,
         Some(found) => match Identity::parse(&found, store.place())? {
-            same if same == identity && found == bytes => {}
+            ours if ours == identity && found == bytes => found,
             theirs => return Err(already(store, &theirs)),
         },
-    }
+    };
     if let Some(new) = &new.keys {
-        // What stands there was written from the same identity, which has one form.
-        keys::begin(store, &identity, &bytes, new, &identity.software).await?;
+        keys::begin(store, &identity, &written, new, &identity.software).await?;
     }
     Ok(identity)
 }

@@ -2,6 +2,9 @@
 //!
 //! Does not: keep a secret key anywhere, or change what was encrypted before.
 
+mod fingerprint;
+mod left;
+mod source;
 mod text;
 
 use std::sync::Arc;
@@ -22,6 +25,9 @@ use crate::{
     paths,
 };
 use text::Members;
+
+pub use fingerprint::{Fingerprint, FingerprintError};
+pub use source::{IdentityFile, IdentityFileError, Readable};
 
 /// More files of keys than anybody writes.
 const MOST: u64 = 4096;
@@ -99,15 +105,6 @@ impl Archive {
     /// # Errors
     /// [`ArchiveError::Locked`] if no identity opens it, [`ArchiveError::Damaged`] if a file of keys is, and those of the store.
     pub async fn unlock(self, identities: Vec<SecretKey>, seed: [u8; 32]) -> Result<Self, ArchiveError> {
-        self.open_with(identities, Some(Seed::new(seed))).await
-    }
-
-    /// As [`Self::unlock`], for reading only: nothing can be encrypted.
-    pub(crate) async fn unlock_to_read(self, identities: Vec<SecretKey>) -> Result<Self, ArchiveError> {
-        self.open_with(identities, None).await
-    }
-
-    async fn open_with(mut self, identities: Vec<SecretKey>, seed: Option<Seed>) -> Result<Self, ArchiveError> {
         if !self.identity.encrypted {
             return Ok(self);
         }
@@ -127,14 +124,35 @@ impl Archive {
                 Err(fault) => return Err(damaged(file.members.n, fault)),
             }
         }
-        let locked = || ArchiveError::Locked { what: format!("no identity that was given opens {place}") };
-        let root = root.ok_or_else(locked)?;
+        let root = root.ok_or_else(|| locked(&place))?;
         for file in &files {
             file.members.verify(&file.bytes, &root).map_err(|fault| damaged(file.members.n, fault))?;
         }
         let recipients = files.last().map(|file| file.members.recipients.clone()).unwrap_or_default();
-        self.lock = Lock::Open(Arc::new(Keys { recipients, root, own: identities, seed }));
-        Ok(self)
+        Ok(self.opened(root, recipients, identities, Some(Seed::new(seed))))
+    }
+
+    /// Opens an archive that the caller made just now, for writing: whoever made it knows its root key, and needs no identity.
+    /// `seed` are 32 random bytes that nobody else has.
+    ///
+    /// # Errors
+    /// [`ArchiveError::Damaged`] if its keys are not those that it was made with, and those of the store.
+    pub async fn unlock_as_maker(
+        self,
+        recipients: &Recipients,
+        root_key: [u8; 32],
+        seed: [u8; 32],
+    ) -> Result<Self, ArchiveError> {
+        let root = RootKey(Zeroizing::new(root_key));
+        for file in read_all(&self.store, &self.identity, self.root).await? {
+            file.members.verify(&file.bytes, &root).map_err(|fault| damaged(file.members.n, fault))?;
+        }
+        Ok(self.opened(root, recipients.0.clone(), Vec::new(), Some(Seed::new(seed))))
+    }
+
+    fn opened(mut self, root: RootKey, recipients: Vec<Recipient>, own: Vec<SecretKey>, seed: Option<Seed>) -> Self {
+        self.lock = Lock::Open(Arc::new(Keys { recipients, root, own, seed }));
+        self
     }
 
     /// Returns whom new objects are encrypted to; none if the archive is not encrypted, or not open.
@@ -183,12 +201,13 @@ impl Archive {
         Err(ArchiveError::OtherRecipients { place, what })
     }
 
-    /// Tells whether an encrypted archive was made, but its making was stopped before it had keys. [`crate::init`] finishes it.
+    /// Tells whether an encrypted archive was made, but its making was stopped before it had keys, and before anything else was
+    /// written. [`crate::init`] finishes it.
     ///
     /// # Errors
-    /// Those of the store.
+    /// [`ArchiveError::Damaged`] if its first file of keys is missing although the archive is in use, and those of the store.
     pub async fn lacks_keys(&self) -> Result<bool, ArchiveError> {
-        Ok(self.identity.encrypted && self.store.size(&paths::keys(1)).await?.is_none())
+        Ok(self.identity.encrypted && unfinished(&self.store).await?)
     }
 
     /// Reads the files of keys, each of which follows the one before. Whether whoever wrote them knew the archive's root key
@@ -238,6 +257,23 @@ impl Archive {
         };
         write(&self.store, members.n, &members.to_bytes(&keys.root)?).await?;
         Ok(members.shown())
+    }
+}
+
+/// Tells whether the making of an encrypted archive was stopped before it had keys. If anything was written to it, it had keys: a
+/// new root key would make all of that worthless, and could not be taken back.
+pub(crate) async fn unfinished(store: &Store) -> Result<bool, ArchiveError> {
+    if store.size(&paths::keys(1)).await?.is_some() {
+        return Ok(false);
+    }
+    match store.first_name(|name| name != paths::IDENTITY && !name.starts_with(paths::PROBE)).await? {
+        None => Ok(true),
+        // Whoever makes it may have written it in between.
+        Some(found) if found == paths::keys(1) => Ok(false),
+        Some(found) => {
+            let detail = format!("it is not there, although the archive is in use: it holds {found}");
+            Err(damaged(1, Fault::new(Code::Missing, detail)))
+        }
     }
 }
 
@@ -297,14 +333,8 @@ async fn read_all(store: &Store, identity: &Identity, root: Digest) -> Result<Ve
 }
 
 fn follow(bytes: &[u8], archive: Uuid, n: u64, prev: Digest, before: Option<&Found>) -> Checked<Members> {
-    let members = Members::parse(bytes)?;
+    let members = Members::parse(bytes)?.belongs(archive, n)?;
     let wrong = |code, detail: &str| Err(Fault::new(code, detail));
-    if members.archive != archive {
-        return wrong(Code::Archive, "it belongs to another archive");
-    }
-    if members.n != n {
-        return wrong(Code::Name, "it has another number than its name");
-    }
     if members.prev != prev {
         return wrong(Code::Chain, "it does not follow the one before it");
     }
@@ -325,6 +355,10 @@ pub(crate) fn check(bytes: &[u8], archive: Uuid, n: u64, prev: Digest, own: &[Se
 
 fn read_only() -> ArchiveError {
     ArchiveError::Input { reason: "the archive was opened for reading only".into() }
+}
+
+fn locked(place: &str) -> ArchiveError {
+    ArchiveError::Locked { what: format!("no identity that was given opens {place}") }
 }
 
 fn missing(n: u64) -> ArchiveError {

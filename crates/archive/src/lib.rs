@@ -53,7 +53,9 @@ pub use format::{KeyError, Recipient, SecretKey};
 pub use head::Head;
 pub use identity::{Features, Identity};
 pub use init::{NewArchive, init};
-pub use keys::{KeyFile, NewKeys, Recipients};
+pub use keys::{
+    Fingerprint, FingerprintError, IdentityFile, IdentityFileError, KeyFile, NewKeys, Readable, Recipients,
+};
 pub use maintain::{Door, Maintained, Rules, maintain};
 pub use read::Part;
 pub use state::{At, Entry, GapSpan, Late, Presence, Progress, Proof, Silent, State};

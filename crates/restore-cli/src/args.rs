@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use vmrewind_archive::Fingerprint;
 use vmrewind_model::Timestamp;
 
 use crate::{at::Instant, commands};
@@ -45,6 +46,9 @@ pub(crate) struct Global {
     /// Age identity file that opens an encrypted archive; may be repeated
     #[arg(long, global = true, value_name = "FILE", env = "VMREWIND_IDENTITY")]
     pub(crate) identity: Vec<PathBuf>,
+    /// Fingerprint of the key of the encrypted archive, as key list shows it: another archive is refused
+    #[arg(long, global = true, value_name = "FINGERPRINT", env = "VMREWIND_FINGERPRINT")]
+    pub(crate) fingerprint: Option<Fingerprint>,
     /// Path of the kubeconfig file
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) kubeconfig: Option<PathBuf>,

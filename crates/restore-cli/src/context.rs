@@ -4,7 +4,9 @@
 
 use std::io::IsTerminal as _;
 
-use vmrewind_archive::{Archive, ArchiveError, ArchiveUrl, At, Damage, ErrorKind, SecretKey, Store};
+use vmrewind_archive::{
+    Archive, ArchiveError, ArchiveUrl, At, Damage, ErrorKind, IdentityFile, Readable, SecretKey, Store,
+};
 use vmrewind_model::{RecordKey, Timestamp};
 
 use crate::{
@@ -33,6 +35,8 @@ pub(crate) struct Ctx {
     pub(crate) talk: Talk,
     /// Tells whether data was lost on its way out.
     pub(crate) lost: Lost,
+    /// What the identity files hold, once they were read.
+    pub(crate) identities: Option<Vec<SecretKey>>,
 }
 
 /// Group and kind of the definitions of types.
@@ -48,9 +52,16 @@ impl Ctx {
     ///
     /// # Errors
     /// If none is named, or it cannot be opened.
-    pub(crate) async fn archive(&self) -> Result<Archive, CliError> {
-        let archive = self.unlocked(Archive::open(self.store()?).await?).await?;
-        Ok(if self.global.allow_damage { archive.passing_over_damage() } else { archive })
+    pub(crate) async fn archive(&mut self) -> Result<Archive, CliError> {
+        let archive = Archive::open(self.store()?).await?;
+        if !self.global.allow_damage {
+            return self.unlocked(archive).await;
+        }
+        let (archive, damage) = self.unlocked_for_reading(archive).await?;
+        for damage in damage {
+            self.talk.warn(&format!("the archive is damaged, and was opened with another file of keys: {damage}."))?;
+        }
+        Ok(archive.passing_over_damage())
     }
 
     /// Opens an archive that is encrypted. One that is not, although an identity was given, is refused: somebody may have put it
@@ -58,7 +69,25 @@ impl Ctx {
     ///
     /// # Errors
     /// If no identity that was given opens it.
-    pub(crate) async fn unlocked(&self, archive: Archive) -> Result<Archive, CliError> {
+    pub(crate) async fn unlocked(&mut self, archive: Archive) -> Result<Archive, CliError> {
+        let identities = self.identities_for(&archive)?;
+        let archive = archive.unlock(identities, self.secret()?).await?;
+        self.recognise(&archive)?;
+        Ok(archive)
+    }
+
+    /// As [`Self::unlocked`], but goes on with what is left of files of keys that are damaged, and returns what is wrong with them.
+    ///
+    /// # Errors
+    /// If no identity that was given opens it.
+    pub(crate) async fn unlocked_for_reading(&mut self, archive: Archive) -> Result<(Archive, Vec<Damage>), CliError> {
+        let identities = self.identities_for(&archive)?;
+        let (archive, damage) = archive.unlock_for_reading(identities, self.global.fingerprint).await?;
+        self.recognise(&archive)?;
+        Ok((archive, damage))
+    }
+
+    fn identities_for(&mut self, archive: &Archive) -> Result<Vec<SecretKey>, CliError> {
         let identities = self.identities()?;
         if !archive.identity().encrypted && !identities.is_empty() {
             let place = archive.store().place();
@@ -67,27 +96,36 @@ impl Ctx {
                 "leave out --identity and VMREWIND_IDENTITY if that is as it should be; else it is not your archive.",
             ));
         }
-        Ok(archive.unlock(identities, self.secret()?).await?)
+        Ok(identities)
     }
 
-    /// Reads the identity files that the flags name.
+    /// Reads the identity files that the flags name, once.
     ///
     /// # Errors
     /// If one cannot be read or holds something else.
-    pub(crate) fn identities(&self) -> Result<Vec<SecretKey>, CliError> {
+    pub(crate) fn identities(&mut self) -> Result<Vec<SecretKey>, CliError> {
+        if let Some(known) = &self.identities {
+            return Ok(known.clone());
+        }
         let mut keys = Vec::new();
         for path in &self.global.identity {
-            let wrong = |why: &dyn std::fmt::Display| {
-                CliError::usage(format!("the identity file {} cannot be used: {why}.", path.display()))
+            let file = IdentityFile::open(path).map_err(|error| {
+                CliError::usage(format!("the identity file {} cannot be used: {error}.", path.display()))
                     .hint("`kubectl vmrewind key generate` makes one, and so does age-keygen.")
+            })?;
+            let who = match file.readable {
+                Readable::Owner => None,
+                Readable::Group => Some("its group"),
+                Readable::All => Some("everybody on this machine"),
             };
-            let size = std::fs::metadata(path).map_err(|error| wrong(&error))?.len();
-            if size > 64 * 1024 {
-                return Err(wrong(&"it is too large"));
+            if let Some(who) = who {
+                let path = path.display();
+                self.talk
+                    .warn(&format!("{who} can read the identity file {path}, and so the archive: chmod 600 {path}"))?;
             }
-            let text = std::fs::read_to_string(path).map_err(|error| wrong(&error))?;
-            keys.extend(SecretKey::read_file(&text).map_err(|error| wrong(&error))?);
+            keys.extend(file.keys);
         }
+        self.identities = Some(keys.clone());
         Ok(keys)
     }
 

@@ -43,7 +43,7 @@ pub(crate) fn confirm(ctx: &mut Ctx, yes: bool, question: &str) -> Result<(), Cl
     }
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         return Err(CliError::usage("nothing was done: nobody can be asked, and --yes is not given.")
-            .hint("look at the plan above, then run it again with --yes."));
+            .hint("look at what stands above, then run it again with --yes."));
     }
     ctx.out.flush()?;
     if ctx.lost.any() {

@@ -23,6 +23,7 @@ mod describe;
 mod error;
 mod executing;
 mod journals;
+mod known;
 mod kubeconfig;
 mod live;
 mod mask;
@@ -84,7 +85,7 @@ async fn run(cli: Cli) -> Result<u8, CliError> {
     let out: Out = if duty == Duty::Pour { Box::new(out) } else { Box::new(Patient::new(out, lost.clone())) };
     let fixed = cli.global.now;
     let clock = Box::new(move || fixed.or_else(|| clock().ok()).unwrap_or(now));
-    let mut ctx = Ctx { global: cli.global, now, clock, entropy, out, talk, lost };
+    let mut ctx = Ctx { global: cli.global, now, clock, entropy, out, talk, lost, identities: None };
     let result = Box::pin(commands::run(&mut ctx, cli.command)).await;
     let flushed = ctx.out.flush();
     let code = result?;

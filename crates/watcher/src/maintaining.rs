@@ -41,6 +41,9 @@ pub struct MaintainFlags {
     /// A single recipient is enough.
     #[arg(long)]
     pub single_recipient: bool,
+    /// The fingerprint of the encrypted archive's key, as it is logged: another archive is not written to.
+    #[arg(long, value_name = "FINGERPRINT", env = "VMREWIND_FINGERPRINT")]
+    pub fingerprint: Option<String>,
     /// A file with an age identity that opens the encrypted archive; may be repeated.
     #[arg(long = "identity", value_name = "FILE", env = "VMREWIND_IDENTITY")]
     pub identities: Vec<std::path::PathBuf>,
@@ -58,6 +61,7 @@ impl MaintainFlags {
             archive: self.archive.clone(),
             recipients: self.recipients.clone(),
             single_recipient: self.single_recipient,
+            fingerprint: self.fingerprint.clone(),
             identities: self.identities.clone(),
             log: self.log.clone(),
             ..Flags::default()
@@ -108,6 +112,9 @@ impl Maintainer {
         let archive = Archive::open(self.store.clone()).await?.with_cpu(self.cpu);
         let archive = archive.unlock(identities, draw(&self.entropy)).await?;
         archive.encrypts_to(told.as_ref())?;
+        if let Some(pin) = self.encryption.pin()? {
+            archive.pinned_to(pin)?;
+        }
         let rules = Rules::of(&archive, SOFTWARE);
         let (now, salt) = (|| (self.clock)(), || (self.entropy)());
         Ok(maintain(&archive, &rules, Door { now: &now, salt: &salt }).await?)

@@ -57,6 +57,9 @@ pub struct Flags {
     /// A single recipient is enough: with its key, everything is lost.
     #[arg(long)]
     pub single_recipient: bool,
+    /// The fingerprint of the encrypted archive's key, as it is logged: another archive is not written to.
+    #[arg(long, value_name = "FINGERPRINT", env = "VMREWIND_FINGERPRINT")]
+    pub fingerprint: Option<String>,
     /// A file with an age identity that opens the encrypted archive; may be repeated.
     #[arg(long = "identity", value_name = "FILE", env = "VMREWIND_IDENTITY")]
     pub identities: Vec<PathBuf>,
@@ -181,6 +184,7 @@ impl Settings {
         if !flags.identities.is_empty() {
             encryption.identities = flags.identities;
         }
+        encryption.fingerprint = flags.fingerprint.or(encryption.fingerprint);
         encryption.single_recipient |= flags.single_recipient;
         capture.secrets = flags.secrets.or(capture.secrets);
         capture.managed_fields = flags.managed_fields.unwrap_or(capture.managed_fields);
@@ -216,7 +220,7 @@ impl Settings {
                 "no archive is named",
                 "give --archive URL, VMREWIND_ARCHIVE, or `archive:` in the file.",
             )),
-            false => self.encryption.told().map(drop),
+            false => self.encryption.told().and_then(|_| self.encryption.pin()).map(drop),
         }
     }
 

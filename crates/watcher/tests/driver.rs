@@ -19,7 +19,7 @@ use vmrewind_archive::{Archive, At, Cpu, ErrorKind, Recipients, SecretKey, SeqRa
 use vmrewind_cluster::Cluster;
 use vmrewind_model::{Change, GapCause, ObjectKey, ProofState, Record, Seq};
 use vmrewind_testkit::{
-    apiserver::{FakeApiServer, FakeType},
+    apiserver::{FakeApiServer, FakeType, Fault as ApiFault},
     store::{Call, Fault, FaultyStore, How},
 };
 use vmrewind_watcher::{
@@ -568,7 +568,7 @@ fn sealed_settings(folder: &std::path::Path, keys: &[u8]) -> Settings {
     let file = folder.join(format!("key-{}", keys[0]));
     std::fs::write(&file, age_key(keys[0]).reveal().as_bytes()).expect("written");
     let recipients = keys.iter().map(|n| age_key(*n).recipient().to_string()).collect();
-    let encryption = Encryption { recipients, single_recipient: false, identities: vec![file] };
+    let encryption = Encryption { recipients, fingerprint: None, single_recipient: false, identities: vec![file] };
     Settings { encryption, ..settings() }
 }
 
@@ -662,5 +662,158 @@ async fn secrets_for_encrypted_archives_only_are_withheld_from_a_plain_one() {
         assert_eq!(held, withheld, "{secrets:?}");
         let object = secrets.iter().any(|record| record.change.object().is_some());
         assert_eq!(object, !withheld);
+    }
+}
+
+/// Names and bytes of everything in a store.
+async fn everything(objects: &Arc<InMemory>) -> Vec<(String, Vec<u8>)> {
+    let listed: Vec<_> = object_store::ObjectStore::list(&**objects, None).try_collect().await.expect("listed");
+    let mut all = Vec::new();
+    for meta in listed {
+        let bytes = objects.get(&meta.location).await.expect("there").bytes().await.expect("readable");
+        all.push((meta.location.to_string(), bytes.to_vec()));
+    }
+    all
+}
+
+async fn unlocked(store: &Store, key: u8) -> Archive {
+    let archive = Archive::open(store.clone()).await.expect("an archive").with_cpu(Cpu::Inline);
+    archive.unlock(vec![age_key(key)], [0; 32]).await.expect("opened")
+}
+
+/// What makes an archive of somebody who can write to the store and knows what everybody can see.
+async fn taken_over(objects: &Arc<InMemory>, cluster: &str) {
+    for (name, _) in everything(objects).await {
+        if name != "archive.json" {
+            objects.delete(&Path::from(name)).await.expect("deleted");
+        }
+    }
+    let recipients = Recipients::new([1, 2].map(|n| age_key(n).recipient()).to_vec(), false).expect("two");
+    let new = vmrewind_archive::NewArchive {
+        archive: uuid::Uuid::from_u128(0x0123_4567_89ab_4def_8123_4567_89ab_cdee),
+        cluster: cluster.to_owned(),
+        created: "2026-01-01T00:00:00Z".parse().expect("a time"),
+        software: "test 1".to_owned(),
+        keys: Some(vmrewind_archive::NewKeys { recipients, root_key: [0x66; 32], seed: [5; 32] }),
+    };
+    let store = Store::from_parts(objects.clone(), StoreKind::Memory);
+    vmrewind_archive::init(&store, new).await.expect("finished");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_archive_of_another_root_key_is_not_written_to_although_uuid_and_recipients_are_ours() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let objects = Arc::new(InMemory::new());
+    let (server, store) = (FakeApiServer::new(), Store::from_parts(objects.clone(), StoreKind::Memory));
+    let any = sealed_settings(folder.path(), &[1, 2]);
+    start_with(&server, &store, any.clone()).ready().await.stop().await;
+    let archive = unlocked(&store, 1).await;
+    let ours = archive.fingerprint().expect("open").to_string();
+    let pinned =
+        Settings { encryption: Encryption { fingerprint: Some(ours.clone()), ..any.encryption.clone() }, ..settings() };
+    start_with(&server, &store, pinned.clone()).ready().await.stop().await;
+    taken_over(&objects, &archive.identity().cluster).await;
+    let before = everything(&objects).await;
+    let theirs = unlocked(&store, 1).await.fingerprint().expect("open").to_string();
+    let error = ends_with(start_with(&server, &store, pinned.clone())).await;
+    assert!(error.exit_code() == 12 && error.hint().expect("a hint").contains("--fingerprint"), "{error}");
+    assert!(error.to_string().contains(&ours) && error.to_string().contains(&theirs), "{error}");
+    let maintainer = Maintainer {
+        store: store.clone(),
+        clock: Arc::new({
+            let server = server.clone();
+            move || server.now()
+        }),
+        entropy: Arc::new(|| [0x77; 16]),
+        cpu: Cpu::Inline,
+        encryption: pinned.encryption.clone(),
+    };
+    assert_eq!(maintainer.once().await.expect_err("refused").exit_code(), 12);
+    assert_eq!(everything(&objects).await, before, "nothing was written");
+    // The recipients alone do not tell: this is what the fingerprint is for.
+    start_with(&server, &store, any).ready().await.stop().await;
+    // Nor is a new archive made, which would have another key.
+    let empty = Arc::new(InMemory::new());
+    let store = Store::from_parts(empty.clone(), StoreKind::Memory);
+    assert_eq!(ends_with(start_with(&server, &store, pinned)).await.exit_code(), 12);
+    assert!(everything(&empty).await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_archive_that_lost_its_keys_gets_no_new_ones() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let objects = Arc::new(InMemory::new());
+    let (server, store) = (FakeApiServer::new(), Store::from_parts(objects.clone(), StoreKind::Memory));
+    let settings = sealed_settings(folder.path(), &[1, 2]);
+    start_with(&server, &store, settings.clone()).ready().await.stop().await;
+    let name = Path::from("keys/0000000000000001.json");
+    let keys = objects.get(&name).await.expect("there").bytes().await.expect("readable");
+    objects.delete(&name).await.expect("deleted");
+    let before = everything(&objects).await;
+    let error = ends_with(start_with(&server, &store, settings.clone())).await;
+    assert!(error.exit_code() == 7 && error.to_string().contains("keys/0000000000000001.json"), "{error}");
+    assert!(error.hint().expect("a hint").contains("from a copy"), "{:?}", error.hint());
+    assert_eq!(everything(&objects).await, before, "nothing was written");
+    objects.put(&name, keys.into()).await.expect("put back");
+    start_with(&server, &store, settings).ready().await.stop().await;
+}
+
+/// A machine and the Secret that it names, which may not be read: its name and its namespace are in what the server says.
+async fn refused(fault: Option<ApiFault>, settings: Settings, store: &Store) {
+    let server = FakeApiServer::new();
+    match fault {
+        None => server.deny("get", "secrets"),
+        Some(fault) => server.fail("get", "secrets", fault, 10_000),
+    }
+    let mut machine = vm("machine-4711", "secret-0815", 1);
+    machine["metadata"]["namespace"] = "namespace-2342".into();
+    server.put(&machine);
+    for _ in 0..4 {
+        let run = start_with(&server, store, settings.clone());
+        tokio::time::sleep(Duration::from_secs(90)).await;
+        run.stop().await;
+        tokio::time::sleep(Duration::from_secs(40 * 24 * 3600)).await;
+    }
+    let maintainer = Maintainer {
+        store: store.clone(),
+        clock: Arc::new(move || server.now()),
+        entropy: Arc::new(|| [0x77; 16]),
+        cpu: Cpu::Inline,
+        encryption: settings.encryption,
+    };
+    assert!(maintainer.once().await.expect("maintained").windows > 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_object_of_an_encrypted_archive_tells_the_name_of_a_secret_that_may_not_be_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let texts = ["namespace-2342", "secret-0815", "machine-4711"];
+    for (fault, shown) in [(None, 1), (Some(ApiFault::Status(401)), 2)] {
+        let mut found = Vec::new();
+        for sealed in [true, false] {
+            let objects = Arc::new(InMemory::new());
+            let store = Store::from_parts(objects.clone(), StoreKind::Memory);
+            let settings = if sealed { sealed_settings(folder.path(), &[1, 2]) } else { settings() };
+            refused(fault.clone(), settings, &store).await;
+            let all = everything(&objects).await;
+            let kinds = ["archive.json", "log/", "man/", "hist/", if sealed { "keys/" } else { "log/" }];
+            assert!(kinds.iter().all(|kind| all.iter().any(|(name, _)| name.starts_with(kind))), "{kinds:?}");
+            let holds = |text: &str| {
+                all.iter()
+                    .filter(|(_, bytes)| bytes.windows(text.len()).any(|window| window == text.as_bytes()))
+                    .count()
+            };
+            found.push(texts.map(holds));
+            let archive = Archive::open(store.clone()).await.expect("an archive").with_cpu(Cpu::Inline);
+            let archive = archive.unlock(vec![age_key(1)], [0; 32]).await.expect("opened");
+            let records: Vec<Record> = archive.records(SeqRange::ALL).try_collect().await.expect("intact");
+            let told = records
+                .iter()
+                .any(|record| matches!(&record.change, Change::Gap(gap) if gap.detail.contains(texts[0])));
+            assert!(told, "the reason stands in the gap: {records:?}");
+        }
+        assert_eq!(found[0], [0; 3], "{fault:?}");
+        // In a plain archive resume maps are not compressed: so the search finds what is there.
+        assert!(found[1][..shown].iter().all(|count| *count > 0), "{found:?}");
     }
 }

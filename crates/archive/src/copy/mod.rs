@@ -54,6 +54,7 @@ pub async fn copy(
     progress: &dyn Progress,
 ) -> Result<Copied, ArchiveError> {
     let archive = Archive::open(source.clone()).await?.with_cpu(cpu);
+    plain(&archive)?;
     let beside = beside(source).await?;
     let made = target::prepare(source, target, &archive.identity).await?;
     // The target first: what it has, the source had before.
@@ -101,8 +102,17 @@ pub async fn copy(
 /// # Errors
 /// Those of [`Archive::open`], and [`ArchiveError::Unsupported`] if it holds what a copy cannot take along.
 pub async fn copyable(source: &Store) -> Result<(), ArchiveError> {
-    Archive::open(source.clone()).await?;
+    plain(&Archive::open(source.clone()).await?)?;
     beside(source).await.map(drop)
+}
+
+/// Refuses an archive whose segments cannot be verified on the way.
+fn plain(archive: &Archive) -> Result<(), ArchiveError> {
+    if !archive.identity.encrypted {
+        return Ok(());
+    }
+    let what = "it is encrypted, and encrypted archives cannot be copied yet".to_owned();
+    Err(ArchiveError::Unsupported { place: archive.store.place().into(), what })
 }
 
 /// Lists what lies beside the segments.

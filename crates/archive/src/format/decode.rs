@@ -189,6 +189,9 @@ pub(super) fn belongs(footer: &Footer, home: &Home, slot: u64) -> Checked<()> {
 fn check_complete(footer: &Footer, resume: &ResumeMap) -> Checked<()> {
     let due = footer.slots[0].is_multiple_of(COMPLETE_EVERY);
     demand(!due || resume.complete, Code::Public, "the resume map of this slot is not complete")?;
+    if footer.has(flag::ENCRYPTED) {
+        public::check_silent(resume.entries.iter())?;
+    }
     demand(footer.has(flag::COMPLETE) == resume.complete, Code::Flags, "the flag for a complete resume map is wrong")
 }
 

@@ -95,7 +95,10 @@ pub(crate) fn encode(draft: &Draft) -> Result<Encoded, String> {
     }
     let body = frames(&meta, &members, &mut log)?;
     let footer = Footer::log(&log);
-    let public = public::encode(&draft.resume)?;
+    let public = match draft.home.is_sealed() {
+        true => public::encode(&public::silenced(&draft.resume))?,
+        false => public::encode(&draft.resume)?,
+    };
     let (mut out, footer) = finish(&draft.home, body, &public, footer)?;
     out.extend_from_slice(&footer.to_bytes());
     let bytes = Bytes::from(out);

@@ -25,6 +25,7 @@ use super::{
     footer::{Footer, flag},
     public,
 };
+use crate::Fingerprint;
 
 /// What a keyed hash is for: its first byte.
 mod purpose {
@@ -32,6 +33,7 @@ mod purpose {
     pub(super) const INDEX: u8 = 2;
     pub(super) const KEYS: u8 = 3;
     pub(super) const MANIFEST: u8 = 4;
+    pub(super) const FINGERPRINT: u8 = 5;
     pub(super) const FILE_KEY: u8 = 16;
     pub(super) const NONCE: u8 = 17;
     pub(super) const EPHEMERAL: u8 = 18;
@@ -47,6 +49,13 @@ impl RootKey {
     /// Hashes the check of a file below `keys/`.
     pub(crate) fn of_keys(&self, covered: &[u8]) -> Digest {
         Digest(*keyed(&self.0, purpose::KEYS, &[covered]))
+    }
+
+    /// Returns what tells this key from another one, for the archive `archive`.
+    pub(crate) fn fingerprint(&self, archive: Uuid) -> Fingerprint {
+        let mut first = [0; 16];
+        first.copy_from_slice(&keyed(&self.0, purpose::FINGERPRINT, &[archive.as_bytes()])[..16]);
+        Fingerprint(first)
     }
 }
 

@@ -33,6 +33,20 @@ pub(crate) fn encode(map: &ResumeMap) -> Result<Vec<u8>, String> {
     wrap(map)
 }
 
+/// Leaves out the texts for people, which may name an object: in an encrypted archive they have no place where everybody can read
+/// them.
+pub(super) fn silenced(map: &ResumeMap) -> ResumeMap {
+    let mut map = map.clone();
+    map.entries.iter_mut().for_each(|entry| entry.detail.clear());
+    map
+}
+
+/// Checks that there are no texts for people.
+pub(super) fn check_silent<'a>(mut entries: impl Iterator<Item = &'a ResumeEntry>) -> Checked<()> {
+    let silent = entries.all(|entry| entry.detail.is_empty());
+    demand(silent, Code::Public, "a resume entry of an encrypted object has a detail that everybody can read")
+}
+
 /// Returns the bytes of a public frame that holds `content` as JSON.
 pub(super) fn wrap(content: &impl serde::Serialize) -> Result<Vec<u8>, String> {
     let json = serde_json::to_vec(content).map_err(|error| error.to_string())?;

@@ -3,6 +3,7 @@
 mod damage;
 mod forge;
 mod sealed;
+mod silent;
 mod vectors;
 
 use std::{

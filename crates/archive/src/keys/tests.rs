@@ -1,5 +1,8 @@
 //! Files of keys in a store: making, opening, adding, rotating, and what somebody may have put there.
 
+mod lost;
+mod pins;
+
 use futures::FutureExt as _;
 
 use super::*;

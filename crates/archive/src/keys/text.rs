@@ -108,6 +108,13 @@ impl Members {
         })
     }
 
+    /// Checks that the file is the one whose name it has.
+    pub(super) fn belongs(self, archive: Uuid, n: u64) -> Checked<Self> {
+        demand(self.archive == archive, Code::Archive, "it belongs to another archive")?;
+        demand(self.n == n, Code::Name, "it has another number than its name")?;
+        Ok(self)
+    }
+
     /// Opens the root key.
     pub(super) fn root_key(&self, keys: &[SecretKey]) -> Checked<RootKey> {
         let opened = age::open_file(&self.root_key, keys)?;

@@ -112,7 +112,10 @@ pub async fn verify(
     let archive = Archive::nameless(store.clone(), identity.clone().unwrap_or_else(|| stand_in(id)), cpu);
     let mut archive = archive.reading_the_log_only();
     archive.root = root.unwrap_or(archive.root);
-    let archive = archive.unlock_to_read(options.identities.clone()).await?;
+    let (archive, keys) = archive.unlock_for_reading(options.identities.clone(), None).await?;
+    for damage in keys {
+        checker.problem(Problem::harmless(Symptom::Code(damage.code), &damage.object, None, damage.detail));
+    }
     let mut chain = manifests::chain(&archive, &layout).await?;
     chain.problems.drain(..).for_each(|problem| checker.problem(problem));
     let mut windows = Windows::new(&archive, options.depth, std::mem::take(&mut chain.windows));

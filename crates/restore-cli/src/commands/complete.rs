@@ -17,6 +17,7 @@ use crate::{
     context::Ctx,
     error::CliError,
     names::{TypeName, Types},
+    output::Talk,
 };
 
 /// More candidates than anybody reads.
@@ -192,6 +193,8 @@ async fn keys(ctx: &mut Ctx, words: &Words<'_>, filter: &(dyn Fn(&RecordKey) -> 
     if let Some(url) = words.value("archive") {
         ctx.global.archive = Some(url.to_owned());
     }
+    // A shell that completes shows nothing else.
+    ctx.talk = Talk::new(Box::new(std::io::sink()), true);
     let mut keys = BTreeSet::new();
     let Ok(archive) = ctx.archive().await else { return keys };
     let archive: Archive = archive;

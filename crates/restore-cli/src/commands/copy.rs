@@ -6,7 +6,9 @@ use std::io::Write as _;
 
 use clap::Args;
 use serde_json::{Value, json};
-use vmrewind_archive::{Amount, ArchiveError, ArchiveUrl, Copied, CopyOptions, Cpu, Newest, Store, copy, copyable};
+use vmrewind_archive::{
+    Amount, Archive, ArchiveError, ArchiveUrl, Copied, CopyOptions, Cpu, Newest, Store, copy, copyable,
+};
 
 use crate::{
     age,
@@ -49,6 +51,12 @@ pub(crate) async fn run(ctx: &mut Ctx, args: CopyArgs) -> Result<u8, CliError> {
         [from, to] => (Store::open(&url(from)?)?, url(to)?),
         _ => return Err(CliError::bug("copy takes one place or two.")),
     };
+    if Archive::open(source.clone()).await?.identity().encrypted {
+        let message = format!("{} is encrypted, and encrypted archives cannot be copied yet.", source.place());
+        return Err(CliError::new(Kind::Refused, message).hint(
+            "nothing was made. Until then let the store itself copy it: replication, or a snapshot of the volume.",
+        ));
+    }
     // Nothing is made for what cannot be copied.
     copyable(&source).await?;
     let target = Store::open_or_make(&to)?;

@@ -11,7 +11,7 @@ use std::{
 
 use clap::Args;
 use serde_json::{Value, json};
-use vmrewind_archive::{ArchiveError, ArchiveUrl, NewArchive, Store};
+use vmrewind_archive::{ArchiveError, ArchiveUrl, NewArchive, NewKeys, Store};
 use vmrewind_model::{ProofState, Timestamp};
 
 use crate::{
@@ -59,6 +59,15 @@ pub(crate) struct ImportArgs {
     /// Take a Velero backup for complete: every object of the types that its velero-backup.json includes, if the numbers agree
     #[arg(long)]
     complete: bool,
+    /// Encrypt the archive to this age recipient (age1…); give at least two, of which one is kept offline
+    #[arg(long = "recipient", value_name = "RECIPIENT")]
+    recipients: Vec<String>,
+    /// A single recipient is enough: with its key, everything is lost
+    #[arg(long)]
+    single_recipient: bool,
+    /// Do not encrypt the archive, although it is made in a remote store: who can read that reads everything, Secrets too
+    #[arg(long, conflicts_with = "recipients")]
+    plain: bool,
     /// Form of the answer: table, json, yaml
     #[arg(short, long, value_name = "FORMAT", default_value = "table", value_parser = choose(&["table", "json", "yaml"]))]
     output: Format,
@@ -78,6 +87,7 @@ const LISTED: u64 = 256 << 20;
 
 /// Makes the archive.
 pub(crate) async fn run(ctx: &mut Ctx, args: ImportArgs) -> Result<u8, CliError> {
+    let keys = keys(ctx, &args)?;
     let place = Place::of(&ctx.url()?, &crate::portable::unique((ctx.entropy)()?))?;
     if args.cluster.as_deref().is_some_and(|cluster| cluster.is_empty() || cluster.len() > limits::CLUSTER) {
         return Err(CliError::usage("--cluster is empty, or too long."));
@@ -100,15 +110,16 @@ pub(crate) async fn run(ctx: &mut Ctx, args: ImportArgs) -> Result<u8, CliError>
         cluster: intake.cluster.clone(),
         created: ctx.now,
         software: format!("kubectl-vmrewind {} (import)", env!("CARGO_PKG_VERSION")),
-        keys: None,
+        keys,
     };
-    let nonce = (ctx.entropy)()?;
+    let (nonce, seed) = ((ctx.entropy)()?, ctx.secret()?);
     let members = Members::open(&args.filename, LIMITS)?;
     let made = {
         let bar = ctx.bar("recording objects");
         let now = || (ctx.clock)();
         let store = place.open()?;
-        let made = Box::pin(record::record(&store, new, nonce, (&incoming, &intake), members, &now, &bar)).await;
+        let made =
+            Box::pin(record::record(&store, (new, seed), nonce, (&incoming, &intake), members, &now, &bar)).await;
         place.settle(made)?
     };
     let place = ctx.url()?.to_string();
@@ -118,8 +129,30 @@ pub(crate) async fn run(ctx: &mut Ctx, args: ImportArgs) -> Result<u8, CliError>
         _ => print(ctx, &place, &incoming, &intake, &made)?,
     }
     ctx.out.flush()?;
+    if let Some(fingerprint) = made.fingerprint {
+        ctx.talk.note(&format!("It is encrypted; the fingerprint of its key is {fingerprint}."))?;
+    }
     warn(ctx, &incoming, &intake)?;
     Ok(0)
+}
+
+/// Decides whether the archive is encrypted, and to whom. In a remote store that is not left to chance.
+fn keys(ctx: &Ctx, args: &ImportArgs) -> Result<Option<NewKeys>, CliError> {
+    if args.recipients.is_empty() {
+        if args.single_recipient {
+            return Err(CliError::usage("a single recipient is enough, but there is none.").hint("give --recipient."));
+        }
+        let url = ctx.url()?.to_string();
+        if url.contains("://") && !args.plain {
+            let message = format!("nothing was done: the archive in {url} would not be encrypted.");
+            return Err(CliError::new(Kind::Refused, message).hint(
+                "encrypt it (--recipient age1… --recipient age1…), or say --plain if everybody who can read the store may read it.",
+            ));
+        }
+        return Ok(None);
+    }
+    let recipients = super::key::some(&args.recipients, args.single_recipient)?;
+    Ok(Some(NewKeys { recipients, root_key: ctx.secret()?, seed: ctx.secret()? }))
 }
 
 /// Reads what describes a Velero backup: the file that is named, or the one beside the tarball if it is about that.

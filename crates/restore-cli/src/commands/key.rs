@@ -16,6 +16,7 @@ use vmrewind_archive::{Archive, ArchiveError, KeyFile, Recipient, Recipients, Se
 use crate::{
     context::Ctx,
     error::{CliError, Kind},
+    executing::confirm,
     output::{Format, Table, choose, envelope, to_json, to_yaml},
     record::micros,
 };
@@ -57,6 +58,9 @@ struct AddArgs {
     /// Recipients (age1…) to add
     #[arg(value_name = "RECIPIENT", required = true)]
     recipients: Vec<String>,
+    /// Do not ask about those who are recipients already
+    #[arg(short, long)]
+    yes: bool,
 }
 
 /// Encrypt what is written from now on to these recipients and no others
@@ -121,8 +125,13 @@ async fn list(ctx: &mut Ctx, args: &ListArgs) -> Result<u8, CliError> {
     }
     let files = archive.key_files().await?;
     let verified = archive.is_unlocked();
-    let answer =
-        || envelope("KeyList", json!({"verified": verified, "items": files.iter().map(item).collect::<Vec<_>>()}));
+    let fingerprint = archive.fingerprint().map(|fingerprint| fingerprint.to_string());
+    let answer = || {
+        envelope(
+            "KeyList",
+            json!({"verified": verified, "fingerprint": fingerprint, "items": files.iter().map(item).collect::<Vec<_>>()}),
+        )
+    };
     match args.output {
         Format::Json => write!(ctx.out, "{}", to_json(&answer())?)?,
         Format::Yaml => write!(ctx.out, "{}", to_yaml(&answer())?)?,
@@ -139,6 +148,9 @@ async fn list(ctx: &mut Ctx, args: &ListArgs) -> Result<u8, CliError> {
                 }
             }
             table.finish(&mut ctx.out)?;
+            if let Some(fingerprint) = &fingerprint {
+                writeln!(ctx.out, "Fingerprint of the key: {fingerprint}")?;
+            }
         }
     }
     ctx.out.flush()?;
@@ -170,6 +182,14 @@ async fn add(ctx: &mut Ctx, args: &AddArgs) -> Result<u8, CliError> {
     if let Some(there) = added.iter().find(|recipient| recipients.contains(recipient)) {
         return Err(CliError::new(Kind::Refused, format!("the archive is encrypted to {there} already.")));
     }
+    // A store can hold back the newest file of keys: then somebody who was left out is in it again.
+    if !recipients.is_empty() {
+        ctx.talk.note("The archive is encrypted to these as well, as far as its store tells, and will stay so:")?;
+        for recipient in &recipients {
+            ctx.talk.note(&format!("  {recipient}"))?;
+        }
+        confirm(ctx, args.yes, "Is everybody in this list still to read what is written from now on?")?;
+    }
     recipients.extend(added);
     change(ctx, &archive, &Recipients::new(recipients, true)?).await?;
     ctx.talk.note("What was written before stays as it is: whoever was added cannot read it.")?;
@@ -178,11 +198,7 @@ async fn add(ctx: &mut Ctx, args: &AddArgs) -> Result<u8, CliError> {
 
 async fn rotate(ctx: &mut Ctx, args: &RotateArgs) -> Result<u8, CliError> {
     let archive = encrypted(ctx).await?;
-    let recipients = Recipients::new(read(&args.recipients)?, args.single_recipient).map_err(|error| match error {
-        ArchiveError::Input { reason } => CliError::new(Kind::Refused, format!("{reason}."))
-            .hint("give a second recipient, whose key is kept offline; or say --single-recipient if that is meant."),
-        error => error.into(),
-    })?;
+    let recipients = some(&args.recipients, args.single_recipient)?;
     let before = archive.recipients().unwrap_or_default();
     let out: Vec<String> =
         before.iter().filter(|recipient| !recipients.as_slice().contains(recipient)).map(ToString::to_string).collect();
@@ -196,7 +212,19 @@ async fn rotate(ctx: &mut Ctx, args: &RotateArgs) -> Result<u8, CliError> {
     Ok(0)
 }
 
-async fn encrypted(ctx: &Ctx) -> Result<Archive, CliError> {
+/// Reads whom to encrypt to.
+///
+/// # Errors
+/// If one is no recipient, or there are too few or too many.
+pub(super) fn some(recipients: &[String], single: bool) -> Result<Recipients, CliError> {
+    Recipients::new(read(recipients)?, single).map_err(|error| match error {
+        ArchiveError::Input { reason } => CliError::new(Kind::Refused, format!("{reason}."))
+            .hint("give a second recipient, whose key is kept offline; or say --single-recipient if that is meant."),
+        error => error.into(),
+    })
+}
+
+async fn encrypted(ctx: &mut Ctx) -> Result<Archive, CliError> {
     let archive = Archive::open(ctx.store()?).await?;
     if archive.identity().encrypted {
         return ctx.unlocked(archive).await;
@@ -212,6 +240,9 @@ async fn change(ctx: &mut Ctx, archive: &Archive, recipients: &Recipients) -> Re
     writeln!(ctx.out, "From now on the archive is encrypted to (keys {}):", file.n)?;
     for recipient in &file.recipients {
         writeln!(ctx.out, "  {recipient}")?;
+    }
+    if let Some(fingerprint) = archive.fingerprint() {
+        writeln!(ctx.out, "The fingerprint of its key stays {fingerprint}.")?;
     }
     ctx.out.flush()?;
     ctx.talk.note(

@@ -92,7 +92,7 @@ pub(crate) async fn run(ctx: &mut Ctx, args: VerifyArgs) -> Result<u8, CliError>
     match Archive::open(store.clone()).await {
         // Damage is for the report.
         Err(ArchiveError::NoArchive { .. } | ArchiveError::Damaged(_)) => {}
-        opened => drop(ctx.unlocked(opened?).await?),
+        opened => drop(ctx.unlocked_for_reading(opened?).await?),
     }
     let sample = sampled.as_ref().map(|sampled| sampled.sample.clone());
     let options = Options { depth, sample, identities: ctx.identities()? };

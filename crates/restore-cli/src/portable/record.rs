@@ -8,8 +8,8 @@
 use std::time::Duration;
 
 use vmrewind_archive::{
-    Archive, Cpu, Fence, FenceOutcome, Head, Identity, MAX_TEXT, NewArchive, Progress, SegmentInput, Store, Writer,
-    init,
+    Archive, Cpu, Fence, FenceOutcome, Fingerprint, Head, Identity, MAX_TEXT, NewArchive, Progress, SegmentInput,
+    Store, Writer, init,
 };
 use vmrewind_model::{
     Change, Era, Gap, GapCause, ObjectOp, ProofState, RawObject, Record, RecordKey, ResourceId, ResumeEntry, Timestamp,
@@ -33,15 +33,17 @@ pub(crate) struct Made {
     pub(crate) identity: Identity,
     /// Its newest segment.
     pub(crate) head: Head,
+    /// Of its key, if it is encrypted.
+    pub(crate) fingerprint: Option<Fingerprint>,
 }
 
-/// Makes the archive in an empty store. `members` is the tarball once more.
+/// Makes the archive in an empty store; `seed` are 32 random bytes for what is encrypted. `members` is the tarball once more.
 ///
 /// # Errors
 /// Those of the archive, and if the tarball is not what it was when it was checked.
 pub(crate) async fn record(
     store: &Store,
-    new: NewArchive,
+    (new, seed): (NewArchive, [u8; 32]),
     nonce: [u8; 16],
     (incoming, intake): (&Incoming, &Intake),
     mut members: Members,
@@ -51,8 +53,13 @@ pub(crate) async fn record(
     let ends = ends(intake);
     let total = incoming.broken.len() + intake.absent.len() + incoming.objects.len() + ends.len();
     let software = new.software.clone();
+    let keys = new.keys.as_ref().map(|keys| (keys.recipients.clone(), keys.root_key));
     let identity = init(store, new).await?;
-    let archive = Archive::open(store.clone()).await?;
+    let mut archive = Archive::open(store.clone()).await?;
+    if let Some((recipients, root_key)) = keys {
+        archive = archive.unlock_as_maker(&recipients, root_key, seed).await?;
+    }
+    let fingerprint = archive.fingerprint();
     let span = Duration::from_micros(u64::try_from(total).unwrap_or(u64::MAX));
     let fence = Fence { nonce, software, t: intake.t.minus(span), resume: unproven(&intake.resources) };
     let begun = fence.t;
@@ -88,7 +95,7 @@ pub(crate) async fn record(
         log.add(change, 0).await?;
     }
     log.end(&intake.resources).await?;
-    Ok(Made { identity, head: log.writer.head().clone() })
+    Ok(Made { identity, head: log.writer.head().clone(), fingerprint })
 }
 
 /// What is said of the types as long as not all objects are recorded.

@@ -15,6 +15,7 @@ mod importing;
 mod info;
 mod interactive;
 mod listing;
+mod pinned;
 mod reference;
 mod schema;
 mod sealed;

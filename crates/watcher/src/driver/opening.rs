@@ -8,8 +8,8 @@ use futures::{TryStreamExt as _, pin_mut};
 use tokio::sync::watch;
 use uuid::Uuid;
 use vmrewind_archive::{
-    Archive, ArchiveError, Damage, Fence, FenceOutcome, Head, MAX_TEXT, NewArchive, NewKeys, Part, Store, Writer,
-    damage_detail,
+    Archive, ArchiveError, Damage, Fence, FenceOutcome, Fingerprint, Head, MAX_TEXT, NewArchive, NewKeys, Part, Store,
+    Writer, damage_detail,
 };
 use vmrewind_cluster::{ClusterError, ClusterIdentity, ErrorKind};
 use vmrewind_model::Timestamp;
@@ -147,11 +147,21 @@ fn retryable(error: &ClusterError) -> bool {
 
 async fn open_or_init(watcher: &Watcher, cluster: &ClusterIdentity) -> Result<Archive, WatcherError> {
     let told = watcher.settings.encryption.told()?;
+    let pin = watcher.settings.encryption.pin()?;
     let identities = watcher.settings.encryption.secrets()?;
     let mut tries = 0;
     loop {
         let opened = match begun(&watcher.store).await {
             Ok(None) => {
+                if let Some(pin) = pin {
+                    return Err(ArchiveError::OtherKey {
+                        place: watcher.store.place().to_owned(),
+                        what: format!(
+                            "there is none, or it has no keys, and the fingerprint of its key should be {pin}"
+                        ),
+                    }
+                    .into());
+                }
                 let draw = || draw(&watcher.entropy);
                 let keys = |recipients| NewKeys { recipients, root_key: draw(), seed: draw() };
                 let new = NewArchive {
@@ -182,10 +192,27 @@ async fn open_or_init(watcher: &Watcher, cluster: &ClusterIdentity) -> Result<Ar
             opened => {
                 let archive = opened?.with_cpu(watcher.cpu);
                 archive.encrypts_to(told.as_ref())?;
+                trust_key(&archive, pin)?;
                 return Ok(archive);
             }
         }
     }
+}
+
+/// Checks, before anything is written, that the archive's root key is the one that was configured: recipients are public, and
+/// anybody can make an archive for them.
+fn trust_key(archive: &Archive, pin: Option<Fingerprint>) -> Result<(), ArchiveError> {
+    let Some(fingerprint) = archive.fingerprint() else { return Ok(()) };
+    match pin {
+        Some(pin) => archive.pinned_to(pin)?,
+        None => tracing::warn!(
+            %fingerprint,
+            "the archive's key is not pinned: whoever can write to the store can have this watcher write to an archive of his own; \
+             configure encryption.fingerprint (--fingerprint, VMREWIND_FINGERPRINT) with this fingerprint if it is the right one"
+        ),
+    }
+    tracing::info!(%fingerprint, "the archive is encrypted");
+    Ok(())
 }
 
 /// Opens the archive; none if there is none, or if its making was stopped.

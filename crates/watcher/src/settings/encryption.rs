@@ -2,12 +2,14 @@
 //!
 //! Does not: open an archive.
 
-use vmrewind_archive::{Recipient, Recipients, SecretKey};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use vmrewind_archive::{Fingerprint, IdentityFile, Readable, Recipient, Recipients, SecretKey};
 
 use super::{Encryption, SettingsError};
 
-/// The largest file that may hold identities.
-const MOST: u64 = 64 * 1024;
+/// Whether it was said that others can read an identity file: it is read again and again.
+static TOLD: AtomicBool = AtomicBool::new(false);
 
 impl Encryption {
     /// Returns whom the archive is encrypted to; nobody if it is not.
@@ -36,6 +38,23 @@ impl Encryption {
         })
     }
 
+    /// Returns the fingerprint that the archive's key must have; none if any will do.
+    ///
+    /// # Errors
+    /// [`SettingsError`] if it is none, or there are no recipients.
+    pub fn pin(&self) -> Result<Option<Fingerprint>, SettingsError> {
+        let Some(text) = &self.fingerprint else { return Ok(None) };
+        if self.recipients.is_empty() {
+            let what = "encryption.fingerprint is given, but no recipients";
+            return Err(SettingsError::invalid(what, "give --recipient: what is not encrypted has no key."));
+        }
+        let read = text.parse::<Fingerprint>();
+        read.map(Some).map_err(|error| {
+            let hint = "the watcher logs it when it opens the archive; leave it out to begin a new archive.";
+            SettingsError::invalid(&format!("encryption.fingerprint: {text:?}: {error}"), hint)
+        })
+    }
+
     /// Reads the files of identities.
     ///
     /// # Errors
@@ -43,16 +62,18 @@ impl Encryption {
     pub fn secrets(&self) -> Result<Vec<SecretKey>, SettingsError> {
         let mut keys = Vec::new();
         for path in &self.identities {
-            let wrong = |why: &str| {
-                let what = format!("encryption.identities: {}: {why}", path.display());
+            let file = IdentityFile::open(path).map_err(|error| {
+                let what = format!("encryption.identities: {}: {error}", path.display());
                 SettingsError::invalid(&what, "give a file that `kubectl vmrewind key generate` or `age-keygen` made.")
-            };
-            let size = std::fs::metadata(path).map_err(|error| wrong(&error.to_string()))?.len();
-            if size > MOST {
-                return Err(wrong("it is too large"));
+            })?;
+            // The group of a Secret that is mounted with an fsGroup must be able to.
+            if file.readable == Readable::All && !TOLD.swap(true, Ordering::Relaxed) {
+                tracing::warn!(
+                    path = %path.display(),
+                    "everybody on this machine can read the identity file, and so the archive: chmod 600, or defaultMode: 0440"
+                );
             }
-            let text = std::fs::read_to_string(path).map_err(|error| wrong(&error.to_string()))?;
-            keys.extend(SecretKey::read_file(&text).map_err(|error| wrong(&error.to_string()))?);
+            keys.extend(file.keys);
         }
         Ok(keys)
     }

@@ -99,6 +99,9 @@ pub struct Encryption {
     pub recipients: Vec<String>,
     /// A single recipient is enough: with its key, everything is lost.
     pub single_recipient: bool,
+    /// The fingerprint of the archive's key, as the watcher logs it and `kubectl vmrewind key list` shows it: another archive for the
+    /// same recipients is not written to, and no new one is made. Default: any.
+    pub fingerprint: Option<String>,
     /// Files with age identities, one of which opens the archive: needed to start again and to roll up.
     pub identities: Vec<PathBuf>,
 }

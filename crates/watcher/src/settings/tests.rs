@@ -60,6 +60,16 @@ fn an_encrypted_archive_has_two_recipients_unless_one_is_meant_and_only_x25519_o
     let two = to(&[recipient(1), recipient(2)], false).expect("two, and so a remote store may hold Secrets");
     assert_eq!(two.encryption.told().expect("valid").map(|told| told.as_slice().len()), Some(2));
     assert!(to(&[recipient(1)], true).is_ok());
+    let pinned = |fingerprint: &str, recipients: &[String]| {
+        let (recipients, fingerprint) = (recipients.to_vec(), Some(fingerprint.to_owned()));
+        Settings::load(Flags { recipients, fingerprint, ..flags("/var/lib/archive") })
+    };
+    let fingerprint = "00112233445566778899aabbccddeeff";
+    let both = [recipient(1), recipient(2)];
+    let pin = pinned(fingerprint, &both).expect("valid").encryption.pin().expect("valid").expect("given");
+    assert_eq!(pin.to_string(), fingerprint);
+    assert!(pinned(&fingerprint[1..], &both).expect_err("too short").to_string().contains("no fingerprint"));
+    assert!(pinned(fingerprint, &[]).expect_err("nobody").to_string().contains("no recipients"));
     for (recipients, single, word) in [
         (vec![recipient(1)], false, "single recipient"),
         (vec![recipient(1), recipient(1)], false, "single recipient"),

@@ -174,6 +174,9 @@ impl Bundle {
             return Err(broken("the resume map of a window is complete"));
         }
         public::check_entries(public.entries.iter().map(|known| &known.entry))?;
+        if footer.has(flag::ENCRYPTED) {
+            public::check_silent(public.entries.iter().map(|known| &known.entry))?;
+        }
         let head = digest(&public.head).ok_or_else(|| broken("the head is no digest"))?;
         let earliest = public.earliest;
         let since = public.entries.iter().filter_map(|known| known.since);

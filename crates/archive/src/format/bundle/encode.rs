@@ -261,7 +261,12 @@ impl Writer {
 
     fn public(&self) -> Public {
         let window = &self.draft.window;
-        Public { complete: true, entries: self.draft.known.clone(), head: window.head.hex(), earliest: window.earliest }
+        let mut entries = self.draft.known.clone();
+        if self.draft.home.is_sealed() {
+            // As in segments: texts for people may name an object.
+            entries.iter_mut().for_each(|known| known.entry.detail.clear());
+        }
+        Public { complete: true, entries, head: window.head.hex(), earliest: window.earliest }
     }
 
     fn footer(&self, flags: u32, records: u64, members: u64) -> Footer {

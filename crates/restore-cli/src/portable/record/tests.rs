@@ -59,7 +59,7 @@ async fn stopped_at(nth: u64, how: &How, path: &std::path::Path) -> bool {
         keys: None,
     };
     let members = Members::open(path, LIMITS).expect("opened");
-    let made = Box::pin(record(&store, new, [7; 16], (&incoming, &intake), members, &|| t, &Silent)).await;
+    let made = Box::pin(record(&store, (new, [8; 32]), [7; 16], (&incoming, &intake), members, &|| t, &Silent)).await;
     let reached = faulty.calls().len() as u64 > nth;
     faulty.heal();
     match Archive::open(store.clone()).await {

@@ -5,12 +5,15 @@ use vmrewind_model::Digest;
 use zeroize::Zeroizing;
 
 use super::{
-    super::super::{
-        Code,
-        age::{self, Drawn},
-        encode::{self, Draft},
-        footer::{Footer, Kind, LEN, flag},
-        home::Home,
+    super::{
+        super::{
+            Code,
+            age::{self, Drawn},
+            encode::{self, Draft},
+            footer::{Footer, Kind, LEN, flag},
+            home::Home,
+        },
+        silent,
     },
     bundles, content,
     file::{self, Vector},
@@ -371,6 +374,12 @@ fn segments() -> Vec<Named> {
                 bytes.extend_from_slice(&super::super::super::public::encode(&map).expect("good"));
             }),
         ),
+        ("detail", Code::Public, "a resume map that tells a detail, by somebody who knows the root key", {
+            let mut entry = samples::resume("virtualmachines", 5, 5);
+            entry.detail = "get secrets in namespace prod is forbidden (403)".into();
+            let map = crate::ResumeMap { complete: false, entries: vec![entry] };
+            silent::with_resume(&good, &draft.home, &map)
+        }),
         ("plain-hash", Code::IndexHash, "sealed by somebody who does not know the root key", {
             let stranger = Home { lock: samples::lock_of([0x66; 32]), archive: samples::ARCHIVE };
             encode::encode(&Draft { home: stranger, ..draft.clone() }).expect("good").bytes
