@@ -2040,6 +2040,9 @@ class Archive:
             for n in range(1, MAX_KEY_FILES + 1):
                 name = f"keys/{n:016x}.json"
                 if not os.path.lexists(os.path.join(self.path, name)):
+                    behind = os.path.lexists(os.path.join(self.path, f"keys/{n + 1:016x}.json"))
+                    if behind:
+                        raise Problem("E_MISSING", "it is not there, and the one behind it is")
                     break
                 data = read_file(os.path.join(self.path, name), MAX_KEYS, name)
                 files.append(read_key_file(data, home, n, previous, since))

@@ -60,6 +60,12 @@ impl Recipients {
     pub fn as_slice(&self) -> &[Recipient] {
         &self.0
     }
+
+    /// Tells whether one of these identities opens what is encrypted to them.
+    #[must_use]
+    pub fn opened_by(&self, identities: &[SecretKey]) -> bool {
+        identities.iter().any(|identity| self.0.contains(&identity.recipient()))
+    }
 }
 
 /// What a new encrypted archive needs.
@@ -245,6 +251,12 @@ impl Archive {
         };
         let files = read_all(&self.store, &self.identity, self.root).await?;
         let newest = files.last().ok_or_else(|| missing(1))?;
+        // Who lost files must not make others in their place: what stands behind them would never fit again.
+        for behind in newest.members.n + 2..=newest.members.n + left::HOLE {
+            if self.store.size(&paths::keys(behind)).await?.is_some() {
+                return Err(missing(newest.members.n + 1));
+            }
+        }
         let valid_from = now.max(newest.members.valid_from);
         let members = Members {
             archive: self.identity.archive,
@@ -266,14 +278,21 @@ pub(crate) async fn unfinished(store: &Store) -> Result<bool, ArchiveError> {
     if store.size(&paths::keys(1)).await?.is_some() {
         return Ok(false);
     }
+    let in_use = |found: &str| {
+        let detail = format!("it is not there, although the archive is in use: it holds {found}");
+        Err(damaged(1, Fault::new(Code::Missing, detail)))
+    };
+    // A listing is only a hint.
+    for name in [paths::segment(1), paths::manifest(1), paths::keys(2)] {
+        if store.size(&name).await?.is_some() {
+            return in_use(&name);
+        }
+    }
     match store.first_name(|name| name != paths::IDENTITY && !name.starts_with(paths::PROBE)).await? {
         None => Ok(true),
         // Whoever makes it may have written it in between.
         Some(found) if found == paths::keys(1) => Ok(false),
-        Some(found) => {
-            let detail = format!("it is not there, although the archive is in use: it holds {found}");
-            Err(damaged(1, Fault::new(Code::Missing, detail)))
-        }
+        Some(found) => in_use(&found),
     }
 }
 
@@ -324,7 +343,12 @@ async fn read_all(store: &Store, identity: &Identity, root: Digest) -> Result<Ve
     let mut prev = root;
     let mut files: Vec<Found> = Vec::new();
     for n in 1..=MOST {
-        let Some(bytes) = store.get(&paths::keys(n), limits::KEYS).await? else { break };
+        let Some(bytes) = store.get(&paths::keys(n), limits::KEYS).await? else {
+            if n > 1 && store.size(&paths::keys(n + 1)).await?.is_some() {
+                return Err(missing(n));
+            }
+            break;
+        };
         let members = follow(&bytes, identity.archive, n, prev, files.last()).map_err(|fault| damaged(n, fault))?;
         prev = Digest::of(&bytes);
         files.push(Found { members, bytes });

@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _, stream};
-use vmrewind_model::Seq;
+use vmrewind_model::{Digest, Seq};
 
 use crate::{
     Archive, ArchiveError, Damage, ResumeMap, Segment, SegmentSummary,
@@ -214,7 +214,7 @@ pub(crate) async fn end(archive: &Archive, slot: u64) -> Result<(SegmentSummary,
         };
         let end = match end {
             Ok(end) => end,
-            Err(fault) => return Err(damaged(slot, why_shut(archive, &name, Kind::Log, fault).await?).into()),
+            Err(fault) => return Err(damaged(slot, why_shut(archive, &name, (Kind::Log, None), fault).await?).into()),
         };
         match end {
             Peek::Done(end) => return Ok(*end),
@@ -226,15 +226,24 @@ pub(crate) async fn end(archive: &Archive, slot: u64) -> Result<(SegmentSummary,
 
 /// Finds out why an object does not open of which only ranges were read: it is for others, or its age header was changed, which
 /// nothing but the hash over all of it tells.
-pub(crate) async fn why_shut(archive: &Archive, name: &str, kind: Kind, fault: Fault) -> Result<Fault, ArchiveError> {
+pub(crate) async fn why_shut(
+    archive: &Archive,
+    name: &str,
+    (kind, digest): (Kind, Option<Digest>),
+    fault: Fault,
+) -> Result<Fault, ArchiveError> {
     if !archive.home().vouches() || !matches!(fault.code, Code::NoKey | Code::Age) {
         return Ok(fault);
     }
     let Some(object) = archive.store.get(name, LARGEST).await? else {
         return Ok(Fault::new(Code::Missing, "it is not there"));
     };
-    let changed = archive.cpu.run(move || decode::was_changed(&object, kind)).await?;
-    Ok(if changed { Fault::new(Code::BodyHash, "bytes were changed") } else { fault })
+    let changed = move || match digest {
+        Some(digest) if digest != Digest::of(&object) => Some(Code::Name),
+        _ => decode::was_changed(&object, kind).then_some(Code::BodyHash),
+    };
+    let changed = archive.cpu.run(changed).await?;
+    Ok(changed.map_or(fault, |code| Fault::new(code, "bytes were changed")))
 }
 
 /// Reads the ends of segments in order, and that each follows the one before as far as ends tell. A damaged one is an

@@ -110,7 +110,9 @@ pub(crate) async fn open(archive: &Archive, rolled: &Rolled, n: usize) -> Result
         let peeked = archive.cpu.run(move || bundle::peek(&front, &own, size, &home)).await?;
         let peeked = match peeked {
             Ok(peeked) => peeked,
-            Err(fault) => return Err(wrong(read::why_shut(archive, &name, Kind::History, fault).await?)),
+            Err(fault) => {
+                return Err(wrong(read::why_shut(archive, &name, (Kind::History, Some(part.digest)), fault).await?));
+            }
         };
         match peeked {
             Peek::Done(mut bundle) => {

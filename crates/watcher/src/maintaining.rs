@@ -108,7 +108,7 @@ impl Maintainer {
     /// # Errors
     /// As [`maintain`].
     pub async fn once(&self) -> Result<Maintained, WatcherError> {
-        let (told, identities) = (self.encryption.told()?, self.encryption.secrets()?);
+        let (told, identities) = self.encryption.writing()?;
         let archive = Archive::open(self.store.clone()).await?.with_cpu(self.cpu);
         let archive = archive.unlock(identities, draw(&self.entropy)).await?;
         archive.encrypts_to(told.as_ref())?;

@@ -15,7 +15,9 @@ use serde_json::json;
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
-use vmrewind_archive::{Archive, At, Cpu, ErrorKind, Recipients, SecretKey, SeqRange, Silent, Store, StoreKind};
+use vmrewind_archive::{
+    Archive, ArchiveError, At, Cpu, ErrorKind, Recipients, SecretKey, SeqRange, Silent, Store, StoreKind,
+};
 use vmrewind_cluster::Cluster;
 use vmrewind_model::{Change, GapCause, ObjectKey, ProofState, Record, Seq};
 use vmrewind_testkit::{
@@ -640,6 +642,36 @@ async fn an_archive_that_is_not_encrypted_to_whom_the_watcher_was_told_is_not_wr
     start(&server, &plain).ready().await.stop().await;
     let error = ends_with(start_with(&server, &plain, ours)).await;
     assert!(error.to_string().contains("not encrypted"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watcher_that_could_not_read_what_it_writes_writes_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (server, store) = (FakeApiServer::new(), Store::in_memory());
+    let ours = sealed_settings(folder.path(), &[1, 2]);
+    let to_others = |settings: Settings| {
+        let recipients = [2, 3].map(|n| age_key(n).recipient().to_string()).to_vec();
+        Settings { encryption: Encryption { recipients, ..settings.encryption.clone() }, ..settings }
+    };
+    // Neither makes it an archive,
+    let error = ends_with(start_with(&server, &store, to_others(ours.clone()))).await;
+    assert_eq!(error.exit_code(), 12, "{error}");
+    assert!(matches!(Archive::open(store.clone()).await, Err(ArchiveError::NoArchive { .. })));
+    // nor goes it on with one that an earlier file of keys opens.
+    start_with(&server, &store, ours.clone()).ready().await.stop().await;
+    let before = unlocked(&store, 1).await;
+    let others = Recipients::new([2, 3].map(|n| age_key(n).recipient()).to_vec(), false).expect("two");
+    before.encrypt_to(&others, server.now(), "test 1").await.expect("rotated");
+    let head = before.head().await.expect("a head");
+    let settings = to_others(ours);
+    let error = ends_with(start_with(&server, &store, settings.clone())).await;
+    assert_eq!(error.exit_code(), 12, "{error}");
+    let clock = server.clone();
+    let (clock, entropy) = (Arc::new(move || clock.now()), Arc::new(|| [0x77; 16]));
+    let encryption = settings.encryption;
+    let error = Maintainer { store: store.clone(), clock, entropy, cpu: Cpu::Inline, encryption }.once().await;
+    assert_eq!(error.expect_err("neither does the maintainer").exit_code(), 12);
+    assert_eq!(unlocked(&store, 1).await.head().await.expect("a head"), head, "nothing was written");
 }
 
 #[tokio::test(start_paused = true)]

@@ -12,7 +12,7 @@ use crate::{
 use vmrewind_model::Digest;
 
 /// How many files in a row may be missing in front of another one.
-const HOLE: u64 = 16;
+pub(super) const HOLE: u64 = 16;
 
 impl Archive {
     /// Opens an encrypted archive for reading only, with the root key of whichever file of keys is intact. One that is not encrypted

@@ -28,7 +28,7 @@ use uuid::Uuid;
 use vmrewind_model::{Digest, Timestamp};
 
 use crate::{
-    Archive, ArchiveError, Code, Cpu, Damage, Features, Identity, Progress, SecretKey, Store,
+    Archive, ArchiveError, Code, Cpu, Damage, Features, Fingerprint, Identity, Progress, SecretKey, Store,
     format::{VERSION, decode, limits},
     paths,
 };
@@ -69,6 +69,8 @@ pub struct Options {
     pub sample: Option<Sample>,
     /// What opens the archive, if it is encrypted.
     pub identities: Vec<SecretKey>,
+    /// The fingerprint of the key of the archive that is meant: another one is not checked.
+    pub told: Option<Fingerprint>,
 }
 
 /// Checks the archive in `store`. The same archive gives the same report.
@@ -109,10 +111,17 @@ pub async fn verify(
         Some(identity) => identity.archive,
         None => archive_of(store, &layout).await?.unwrap_or_default(),
     };
-    let archive = Archive::nameless(store.clone(), identity.clone().unwrap_or_else(|| stand_in(id)), cpu);
+    let stand_in = match &identity {
+        Some(identity) => identity.clone(),
+        None => stand_in(id, store.has(&paths::keys(1)).await?),
+    };
+    let archive = Archive::nameless(store.clone(), stand_in, cpu);
     let mut archive = archive.reading_the_log_only();
     archive.root = root.unwrap_or(archive.root);
-    let (archive, keys) = archive.unlock_for_reading(options.identities.clone(), None).await?;
+    let (archive, keys) = archive.unlock_for_reading(options.identities.clone(), options.told).await?;
+    if let Some(told) = options.told.filter(|_| identity.is_some()) {
+        archive.pinned_to(told)?;
+    }
     for damage in keys {
         checker.problem(Problem::harmless(Symptom::Code(damage.code), &damage.object, None, damage.detail));
     }
@@ -221,13 +230,13 @@ async fn archive_of(store: &Store, layout: &Layout) -> Result<Option<Uuid>, Arch
 }
 
 /// What stands in for an identity that cannot be read.
-fn stand_in(archive: Uuid) -> Identity {
+fn stand_in(archive: Uuid, encrypted: bool) -> Identity {
     Identity {
         format: VERSION,
         features: Features::default(),
         archive,
         cluster: String::new(),
-        encrypted: false,
+        encrypted,
         created: Timestamp::MIN,
         software: String::new(),
     }

@@ -89,13 +89,13 @@ pub(crate) async fn run(ctx: &mut Ctx, args: VerifyArgs) -> Result<u8, CliError>
         sampled = Some(Sampled { sample: Sample { parts, seed, covered }, covered: None });
         coverage = known;
     }
-    match Archive::open(store.clone()).await {
+    let told = match Archive::open(store.clone()).await {
         // Damage is for the report.
-        Err(ArchiveError::NoArchive { .. } | ArchiveError::Damaged(_)) => {}
-        opened => drop(ctx.unlocked_for_reading(opened?).await?),
-    }
+        Err(ArchiveError::NoArchive { .. } | ArchiveError::Damaged(_)) => ctx.global.fingerprint,
+        opened => ctx.unlocked_for_reading(opened?).await?.0.fingerprint(),
+    };
     let sample = sampled.as_ref().map(|sampled| sampled.sample.clone());
-    let options = Options { depth, sample, identities: ctx.identities()? };
+    let options = Options { depth, sample, identities: ctx.identities()?, told };
     let report = {
         let bar = ctx.bar("checking segments");
         verify(&store, Cpu::Blocking, &options, &bar).await?

@@ -131,6 +131,10 @@ fn recipients_are_listed_added_and_rotated_and_it_is_said_what_old_keys_still_op
         "{}",
         added.all()
     );
+    for verify in ["verify", "verify --data", "verify --deep"] {
+        let late = told.run(&format!("{verify} --identity {}", files[2]));
+        assert_eq!(late.code, 12, "{verify}: {}", late.all());
+    }
     let twice = told.run(&format!("key add {} --identity {}", to(3), files[0]));
     assert!(twice.code == 1 && twice.stderr.contains("already"), "{}", twice.all());
     let rotate = |words: &str| told.run(&format!("key rotate {words} --identity {}", files[0]));

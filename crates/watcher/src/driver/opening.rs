@@ -146,9 +146,8 @@ fn retryable(error: &ClusterError) -> bool {
 }
 
 async fn open_or_init(watcher: &Watcher, cluster: &ClusterIdentity) -> Result<Archive, WatcherError> {
-    let told = watcher.settings.encryption.told()?;
+    let (told, identities) = watcher.settings.encryption.writing()?;
     let pin = watcher.settings.encryption.pin()?;
-    let identities = watcher.settings.encryption.secrets()?;
     let mut tries = 0;
     loop {
         let opened = match begun(&watcher.store).await {

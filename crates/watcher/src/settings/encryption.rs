@@ -4,9 +4,10 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use vmrewind_archive::{Fingerprint, IdentityFile, Readable, Recipient, Recipients, SecretKey};
+use vmrewind_archive::{ArchiveError, Fingerprint, IdentityFile, Readable, Recipient, Recipients, SecretKey};
 
 use super::{Encryption, SettingsError};
+use crate::error::WatcherError;
 
 /// Whether it was said that others can read an identity file: it is read again and again.
 static TOLD: AtomicBool = AtomicBool::new(false);
@@ -53,6 +54,20 @@ impl Encryption {
             let hint = "the watcher logs it when it opens the archive; leave it out to begin a new archive.";
             SettingsError::invalid(&format!("encryption.fingerprint: {text:?}: {error}"), hint)
         })
+    }
+
+    /// Returns whom the archive is encrypted to, and what opens it, for somebody who writes.
+    ///
+    /// # Errors
+    /// As [`Self::told`] and [`Self::secrets`]; [`ArchiveError::Locked`] if nothing opens what would be written: then the next start,
+    /// and longer windows, would be impossible.
+    pub fn writing(&self) -> Result<(Option<Recipients>, Vec<SecretKey>), WatcherError> {
+        let (told, identities) = (self.told()?, self.secrets()?);
+        if told.as_ref().is_some_and(|told| !told.opened_by(&identities)) {
+            let what = "no identity that was given opens what is encrypted to the recipients that are configured";
+            return Err(ArchiveError::Locked { what: what.to_owned() }.into());
+        }
+        Ok((told, identities))
     }
 
     /// Reads the files of identities.

@@ -54,6 +54,31 @@ fn no_new_root_key_is_made_for_an_archive_that_is_in_use() {
 }
 
 #[test]
+fn nobody_writes_where_a_file_in_between_is_lost_and_no_other_one_takes_its_place() {
+    now(async {
+        let store = Store::in_memory();
+        init(&store, new(Some(&[1, 2]))).await.expect("made");
+        let archive = opened(&store, &[1], 1).await.expect("opened");
+        for n in 2..=4 {
+            archive.encrypt_to(&to(&[1, n]), samples::t(n.into()), "test").await.expect("rotated");
+        }
+        let missing = |error: &ArchiveError, n| matches!(error, ArchiveError::Damaged(damage) if damage.code == Code::Missing && damage.object == paths::keys(n));
+        let third = take_away(&store, &paths::keys(3)).await;
+        let error = opened(&store, &[1], 1).await.expect_err("keys/3 is lost");
+        assert!(missing(&error, 3), "{error}");
+        // Two in a row are taken for the end, but nothing is put there.
+        let second = take_away(&store, &paths::keys(2)).await;
+        let archive = opened(&store, &[1], 1).await.expect("by the first");
+        let error = archive.encrypt_to(&to(&[1, 9]), samples::t(9), "test").await.expect_err("keys/4 is there");
+        assert!(missing(&error, 2), "{error}");
+        for (n, bytes) in [(2, second), (3, third)] {
+            assert!(store.settle(&paths::keys(n), &bytes).await.expect("written").is_none());
+        }
+        assert_eq!(opened(&store, &[1], 1).await.expect("whole").recipients(), Some(to(&[1, 4]).as_slice()));
+    });
+}
+
+#[test]
 fn keys_vouch_for_the_very_bytes_of_the_identity_that_were_read() {
     now(async {
         let store = Store::in_memory();

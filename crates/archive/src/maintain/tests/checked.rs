@@ -14,7 +14,9 @@ use crate::{
 const DEPTHS: [Depth; 3] = [Depth::Ends, Depth::Data, Depth::Deep];
 
 async fn report(store: &Store, depth: Depth) -> Report {
-    verify(store, Cpu::Inline, &Options { depth, sample: None, identities: vec![] }, &Silent).await.expect("a report")
+    verify(store, Cpu::Inline, &Options { depth, sample: None, identities: vec![], told: None }, &Silent)
+        .await
+        .expect("a report")
 }
 
 /// Codes and names of what is wrong with bundles and manifests.

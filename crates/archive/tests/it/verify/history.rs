@@ -371,7 +371,7 @@ async fn every_flipped_bit_of_the_newest_manifest_is_found_but_in_program_and_ti
 
 async fn sampled(memory: &Memory, seed: u64, covered: &Slots) -> Report {
     let sample = Some(Sample { parts: 100_000, seed, covered: covered.clone() });
-    verify(&memory.store, Cpu::Inline, &Options { depth: Depth::Data, sample, identities: vec![] }, &Silent)
+    verify(&memory.store, Cpu::Inline, &Options { depth: Depth::Data, sample, identities: vec![], told: None }, &Silent)
         .await
         .expect("a report")
 }

@@ -22,7 +22,7 @@ type Found = BTreeSet<(String, Option<u64>)>;
 
 async fn check(store: &Store, depth: Depth) -> Result<Report, ArchiveError> {
     let identities = vec![crate::world::secret(1)];
-    verify(store, Cpu::Inline, &Options { depth, sample: None, identities }, &Silent).await
+    verify(store, Cpu::Inline, &Options { depth, sample: None, identities, told: None }, &Silent).await
 }
 
 /// What a check of this depth reports.

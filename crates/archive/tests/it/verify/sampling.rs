@@ -10,7 +10,9 @@ use super::places::{Memory, lived, segment};
 
 async fn sampled(store: &Store, parts: u32, seed: u64, covered: &Slots, depth: Depth) -> Report {
     let sample = Some(Sample { parts, seed, covered: covered.clone() });
-    verify(store, Cpu::Inline, &Options { depth, sample, identities: vec![] }, &Silent).await.expect("a report")
+    verify(store, Cpu::Inline, &Options { depth, sample, identities: vec![], told: None }, &Silent)
+        .await
+        .expect("a report")
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, path::Path};
 
 use vmrewind_archive::{
-    At, Cpu, Door, ErrorKind, Rules, SegmentInput, Silent, maintain,
+    Archive, ArchiveError, At, Cpu, Door, ErrorKind, Fingerprint, Rules, SegmentInput, Silent, maintain,
     verify::{Depth, Options, verify},
 };
 use vmrewind_model::{Change, RawObject, Record, RecordKey, Timestamp};
@@ -93,13 +93,27 @@ async fn without_a_key_nothing_is_checked_and_neither_reader_calls_that_damage()
     let objects = lived(true).await;
     let memory = Memory::of(&objects).await;
     for identities in [vec![], vec![secret(3)]] {
-        let options = Options { depth: Depth::Ends, sample: None, identities };
+        let options = Options { depth: Depth::Ends, sample: None, identities, told: None };
         let error = verify(&memory.store, Cpu::Inline, &options, &Silent).await.expect_err("locked");
         assert_eq!(error.kind(), ErrorKind::Locked, "{error}");
     }
     let dir = tempfile::tempdir().expect("a directory");
     write(dir.path(), &objects);
     assert_eq!(python::said_with(None, &[dir.path().to_owned()]), [codes(&["E_NO_KEY"])]);
+}
+
+#[tokio::test]
+async fn another_archive_than_the_one_that_is_meant_is_not_checked() {
+    let (sealed, plain) = (Memory::of(&lived(true).await).await, Memory::of(&lived(false).await).await);
+    let opened = Archive::open(sealed.store.clone()).await.expect("there").with_cpu(Cpu::Inline);
+    let ours = opened.unlock(vec![secret(1)], [1; 32]).await.expect("opened").fingerprint().expect("encrypted");
+    let other: Fingerprint = "00112233445566778899aabbccddeeff".parse().expect("a fingerprint");
+    for (store, told, good) in [(&sealed.store, ours, true), (&sealed.store, other, false), (&plain.store, ours, false)]
+    {
+        let options = Options { depth: Depth::Ends, sample: None, identities: vec![secret(1)], told: Some(told) };
+        let said = verify(store, Cpu::Inline, &options, &Silent).await;
+        assert!(if good { said.is_ok() } else { matches!(said, Err(ArchiveError::OtherKey { .. })) }, "{told}");
+    }
 }
 
 /// Somebody who can write to the store, but knows no key.

@@ -70,7 +70,7 @@ async fn stopped_at(nth: u64, how: &How, path: &std::path::Path) -> bool {
             let proven = timeline.proofs.iter().filter(|proof| proof.entry.proven_at.is_some()).count();
             assert_eq!(proven > 0, timeline.records > 0, "call {nth}: proof without its records");
             assert!(made.is_err() || proven == intake.resources.len(), "call {nth}: {proven} types are proven");
-            let options = Options { depth: Depth::Deep, sample: None, identities: vec![] };
+            let options = Options { depth: Depth::Deep, sample: None, identities: vec![], told: None };
             let report = verify(&store, Cpu::Blocking, &options, &Silent).await.expect("checked");
             assert_eq!(report.problems, [], "call {nth}");
         }
