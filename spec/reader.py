@@ -11,7 +11,7 @@ wrote the archive.
 
 An encrypted archive is read with `--identity FILE` (an age identity file; may be repeated).
 
-Every function names the section it implements: "F" is format.md, "O" is ordering.md, "B" is bundles.md, "M" is manifests.md, "E" is encryption.md. Whatever
+Every function names the section it implements: "F" is format.md, "O" is ordering.md, "B" is bundles.md, "C" is checkpoints.md, "M" is manifests.md, "E" is encryption.md. Whatever
 it is given, it takes a bounded amount of memory per segment and per window, does not follow anything that is not a regular file, and
 ends with one line per problem.
 Does not: write to an archive, read buckets, decide what to restore.
@@ -44,6 +44,7 @@ MAX_IDENTITY, MAX_SEGMENT, MAX_META = 64 * KIB, 128 * MIB, 64 * KIB  # F 11
 MAX_DATA, MAX_FRAME, MAX_MEMBER, MAX_INDEX, MAX_PUBLIC = 64 * MIB, 32 * MIB, 16 * MIB, 16 * MIB, 16 * MIB
 MAX_HEAD, MAX_TEXT, MAX_OBJECT, MAX_DEPTH = 8 * KIB, KIB, 8 * MIB, 128
 MAX_BUNDLE, MAX_HISTORY, MAX_PARTS, MAX_WINDOW_RECORDS, MAX_MANIFEST = 128 * MIB, 2048 * MIB, 4096, 1 << 26, 16 * MIB  # B 8, M 1
+MAX_WITHOUT = 1 << 16  # C 2
 LEAVES_AT_ONCE, HELD_AT_ONCE = 1 << 19, 24 * MIB  # of a window: leaves (40 bytes each), and bytes of text that are put into the order of seqs
 MAX_WINDOW, MAX_NUMBER, MAX_ERA = 8 * MIB, (1 << 63) - 1, (1 << 32) - 1
 FIRST_TIME, LAST_TIME = 946684800000000, 7258118400000000  # F introduction
@@ -83,6 +84,10 @@ class Problem(Exception):
         where = "-" if self.slot is None else str(self.slot)
         offset = "-" if self.offset is None else str(self.offset)
         return f"{self.code} {where} {offset}: {self.sentence}"
+
+
+class DoWithout(Exception):
+    """C 4: the checkpoint that was begun with does not fit what stands behind it."""
 
 
 class NoAnswer(Exception):
@@ -1348,18 +1353,26 @@ def salvage(data: bytes, archive: Optional[str], slot: int) -> Optional[str]:
 # --- manifests --------------------------------------------------------------------------------------------------------------
 
 class BundlePart(NamedTuple):
-    """M 1, one of the parts of a window."""
+    """M 1, one of the parts of a window; C 3, or of a checkpoint."""
     records: int
     sha256: str
     size: int
+    folder: str = "hist"
 
     @property
     def name(self) -> str:
-        return f"hist/{self.sha256}"
+        return f"{self.folder}/{self.sha256}"
+
+
+class Point(NamedTuple):
+    """C 2, what a checkpoint says besides what a window says."""
+    ends_from: int
+    t: int
+    without: List[Tuple[int, int]]
 
 
 class Window(NamedTuple):
-    """M 1, WINDOW."""
+    """M 1, WINDOW. C 3, CHECKPOINT: then it has a point, level 0, and begins with slot and seq 1."""
     level: int
     first_slot: int
     last_slot: int
@@ -1373,9 +1386,10 @@ class Window(NamedTuple):
     earliest: Dict[str, int]
     parts: List[BundlePart]
     stale: bool
+    point: Optional[Point] = None
 
     def __str__(self) -> str:
-        return f"window of slots {self.first_slot} to {self.last_slot}"
+        return f"checkpoint at slot {self.last_slot}" if self.point else f"window of slots {self.first_slot} to {self.last_slot}"
 
 
 class Manifest(NamedTuple):
@@ -1385,6 +1399,7 @@ class Manifest(NamedTuple):
     previous: bytes
     written: int
     windows: List[Window]
+    checkpoints: List[Window]
 
 
 def is_digest(value: Any) -> bool:
@@ -1416,18 +1431,71 @@ def read_window(value: Any) -> Window:
         demand(is_digest(value.get(member)), f"{member} of a window is not a digest")
     demand(is_earliest(value.get("earliest")), "earliest of a window is not lo, from and gap")
     demand(value.get("stale", True) is True, "stale of a window is not true")
-    listed: Any = value.get("parts")
-    demand(isinstance(listed, list) and 1 <= len(listed) <= MAX_PARTS, "a window has not 1 to 4096 parts")
-    parts = []
-    for part in listed:
-        demand(isinstance(part, dict) and is_number(part.get("records")) and is_digest(part.get("sha256"))
-               and is_number(part.get("size")), "a part is not records, sha256 and size")
-        parts.append(BundlePart(part["records"], part["sha256"], part["size"]))
+    parts = read_part_list(value.get("parts"), "hist")
     return Window(
         value["level"], value["firstSegment"], value["lastSegment"], value["firstSeq"], value["lastSeq"], value["firstTime"], value["lastTime"],
         bytes.fromhex(value["prev"]), bytes.fromhex(value["head"]), bytes.fromhex(value["root"]),
         {member: value["earliest"][member] for member in ("lo", "from", "gap") if member in value["earliest"]}, parts,
         "stale" in value)
+
+
+def read_part_list(listed: Any, folder: str) -> List[BundlePart]:
+    """M 1, the parts of a window. E_MANIFEST."""
+    if not isinstance(listed, list) or not 1 <= len(listed) <= MAX_PARTS:
+        raise Problem("E_MANIFEST", "a window has not 1 to 4096 parts")
+    for part in listed:
+        if not (isinstance(part, dict) and is_number(part.get("records")) and is_digest(part.get("sha256")) and is_number(part.get("size"))):
+            raise Problem("E_MANIFEST", "a part is not records, sha256 and size")
+    return [BundlePart(part["records"], part["sha256"], part["size"], folder) for part in listed]
+
+
+def read_point(value: Any, first_time: int, last_time: int, last_seq: int, last_slot: int) -> Optional[Point]:
+    """C 2, `checkpoint`; None if it is not as it must be."""
+    if not isinstance(value, dict) or not is_number(value.get("endsFrom"), 1, last_seq + 1) or not is_time(value.get("t")):
+        return None
+    listed, before, count = value.get("without", [[1, 1]]), -1, 0  # type: Any, int, int
+    if not first_time <= value["t"] <= last_time or not isinstance(listed, list) or not listed:
+        return None
+    for one in listed if "without" in value else []:
+        if not (isinstance(one, list) and len(one) == 2 and all(is_number(slot, 1, last_slot) for slot in one)) or not before + 1 < one[0] <= one[1]:
+            return None
+        before, count = one[1], count + one[1] - one[0] + 1
+    return Point(value["endsFrom"], value["t"], [(one[0], one[1]) for one in listed] if "without" in value else []) if count <= MAX_WITHOUT else None
+
+
+def read_checkpoint(value: Any) -> Window:
+    """C 3, a CHECKPOINT. E_MANIFEST."""
+    def demand(good: bool, sentence: str) -> None:
+        if not good:
+            raise Problem("E_MANIFEST", sentence)
+
+    demand(isinstance(value, dict), "a checkpoint is not an object")
+    for member in ("lastSegment", "lastSeq"):
+        demand(is_number(value.get(member)), f"{member} of a checkpoint is not a number in its range")
+    for member in ("firstTime", "lastTime"):
+        demand(is_time(value.get(member)), f"{member} of a checkpoint is not a time")
+    for member in ("head", "root"):
+        demand(is_digest(value.get(member)), f"{member} of a checkpoint is not a digest")
+    demand(is_integer(value.get("endsFrom")) and is_time(value.get("t")), "endsFrom or t of a checkpoint is not a number or a time")
+    point = read_point(value, value["firstTime"], value["lastTime"], value["lastSeq"], value["lastSegment"])
+    return Window(0, 1, value["lastSegment"], 1, value["lastSeq"], value["firstTime"], value["lastTime"], ZERO32, bytes.fromhex(value["head"]),
+                  bytes.fromhex(value["root"]), {}, read_part_list(value.get("parts"), "ckpt"), False, point or Point(0, 0, []))
+
+
+def check_checkpoint(checkpoint: Window, windows: List[Window]) -> None:
+    """C 3, what must hold within a CHECKPOINT, and beside the window that ends with its slot. E_MANIFEST."""
+    def demand(good: bool, sentence: str) -> None:
+        if not good:
+            raise Problem("E_MANIFEST", sentence)
+
+    demand(checkpoint.first_time <= checkpoint.last_time, f"the {checkpoint} ends before it begins")
+    demand(all(FOOTER_SIZE <= part.size <= MAX_BUNDLE for part in checkpoint.parts), f"a part of the {checkpoint} has a size that cannot be")
+    demand(sum(part.records for part in checkpoint.parts) <= min(checkpoint.last_seq, MAX_WINDOW_RECORDS), f"the parts of the {checkpoint} have too many records")
+    demand(checkpoint.point is not None and checkpoint.point.ends_from > 0, f"endsFrom, t or without of the {checkpoint} is not as it must be")
+    for window in windows:
+        if window.last_slot == checkpoint.last_slot:
+            ends = (window.head, window.last_seq, window.last_time) == (checkpoint.head, checkpoint.last_seq, checkpoint.last_time)
+            demand(ends, f"the {checkpoint} ends otherwise than the {window}")
 
 
 def check_window(window: Window) -> None:
@@ -1480,6 +1548,9 @@ def read_manifest(data: bytes, archive: Optional[str], n: int) -> Manifest:
     demand(is_time(value.get("written")), "written is not a time")
     demand(isinstance(value.get("windows"), list), "windows is not an array")
     windows = [read_window(window) for window in value["windows"]]
+    listed: Any = value.get("checkpoints", [{}])
+    demand(isinstance(listed, list) and len(listed) > 0, "checkpoints is not an array, or has none")
+    checkpoints = [read_checkpoint(one) for one in listed] if "checkpoints" in value else []
     demand(archive is None or value["archive"] == archive, f"it belongs to archive {value['archive']}", "E_ARCHIVE")
     demand(value["n"] == n, f"it is manifest {value['n']}, not {n}", "E_NAME")
     demand(n > 1 or value["prev"] == ZERO32.hex(), "the first manifest has one before it", "E_CHAIN")
@@ -1492,7 +1563,12 @@ def read_manifest(data: bytes, archive: Optional[str], n: int) -> Manifest:
         if before.last_slot + 1 == window.first_slot and window.previous != ZERO32:  # zeros: a fence that begins anew
             demand(window.previous == before.head, f"the {window} was not written after the one before it", "E_CHAIN")
             demand(window.first_seq == before.last_seq + 1, f"the {window} begins with seq {window.first_seq}, the one before ends at {before.last_seq}", "E_SEQ")
-    return Manifest(n, hashlib.sha256(data).digest(), bytes.fromhex(value["prev"]), value["written"], windows)
+    for checkpoint in checkpoints:
+        check_checkpoint(checkpoint, windows)
+    for before, checkpoint in zip(checkpoints, checkpoints[1:]):
+        ordered = before.last_slot < checkpoint.last_slot and before.last_seq < checkpoint.last_seq and before.last_time <= checkpoint.last_time
+        demand(ordered, f"the {checkpoint} is not behind the one before it")
+    return Manifest(n, hashlib.sha256(data).digest(), bytes.fromhex(value["prev"]), value["written"], windows, checkpoints)
 
 
 def check_manifest_follows(manifest: Manifest, before: Manifest) -> None:
@@ -1520,6 +1596,14 @@ def check_manifest_follows(manifest: Manifest, before: Manifest) -> None:
             expected = new.last_slot + 1
         if expected <= old.last_slot:
             raise Problem("E_MANIFEST", f"slot {expected} lies in the {old} of the manifest before, and in none of this one")
+    points = {checkpoint.last_slot: checkpoint for checkpoint in manifest.checkpoints}
+    for old in before.checkpoints:
+        new_one = points.get(old.last_slot)
+        if new_one is None or new_one.point is None or old.point is None:
+            continue
+        same = (new_one.head, new_one.last_seq, new_one.last_time, new_one.point.t) == (old.head, old.last_seq, old.last_time, old.point.t)
+        if not same or (new_one.point == old.point and new_one.root != old.root):
+            raise Problem("E_MANIFEST", f"the {new_one} says something else than the manifest before")
 
 
 # --- history bundles --------------------------------------------------------------------------------------------------------
@@ -1709,8 +1793,13 @@ def open_bundle(blob: Blob, archive: Optional[str], window: Window, part: int) -
         raise Problem("E_TOO_LARGE", f"{size} bytes, larger than 128 MiB")
     f, demand = check_footer(blob.read(size - min(size, FOOTER_SIZE), min(size, FOOTER_SIZE)), size, 2)
     field, all_records = "E_FOOTER_FIELD", f.last_seq - f.first_seq + 1
-    demand(f.kind == 2, field, 20, f"kind {f.kind} is not a history bundle")
-    demand(1 <= f.level <= 4, field, 22, "level is not 1 to 4")
+    kind = 3 if window.point else 2
+    demand(f.kind == kind, field, 20, f"kind {f.kind} is not the one that the manifest speaks of, {kind}")
+    if kind == 2:
+        demand(1 <= f.level <= 4, field, 22, "level is not 1 to 4")
+    else:
+        demand(f.level == 0, field, 22, "level is not 0")
+        demand(f.first_slot == 1 and f.first_seq == 1 and f.previous == ZERO32, field, 64, "it does not stand for everything from the beginning")
     demand(not f.flags & FENCE and bool(f.flags & COMPLETE), field, 28, "it says that it is a fence, or that its resume map is not complete")
     demand(0 < f.first_slot <= f.last_slot <= MAX_NUMBER, field, 64, "slots do not ascend from 1")
     check_fields(f, size - FOOTER_SIZE, demand)
@@ -1737,6 +1826,11 @@ def open_bundle(blob: Blob, archive: Optional[str], window: Window, part: int) -
         claim(is_number(entry.get("named"), 0, f.last_seq), "E_PUBLIC", "named of an entry is not a seq up to the end of the window")
         claim(isinstance(entry.get("current"), bool), "E_PUBLIC", "current of an entry is missing")
     claim(is_digest(public.get("head")) and is_earliest(public.get("earliest")), "E_PUBLIC", "head or earliest is not as it must be")
+    claim(("checkpoint" in public) == (kind == 3), "E_PUBLIC", "checkpoint is there, or missing")
+    if window.point:
+        point = read_point(public["checkpoint"], f.first_time, f.last_time, f.last_seq, f.last_slot)
+        claim(point is not None and not any(member in public["earliest"] for member in ("lo", "from", "gap")), "E_PUBLIC", "checkpoint or earliest is not as it must be")
+        claim(point == window.point, "E_COUNT", "endsFrom, t or without is not that of the checkpoint in the manifest")
     claim(public["head"] == window.head.hex(), "E_COUNT", "head is not that of the window in the manifest")
     claim({member: public["earliest"][member] for member in ("lo", "from", "gap") if member in public["earliest"]} == window.earliest,
           "E_COUNT", "earliest is not that of the window in the manifest")
@@ -1751,7 +1845,7 @@ def check_bundle_meta(text: bytes, bundle: Bundle, offset: int) -> None:
     """B 6."""
     f, window = bundle.footer, bundle.window
     meta = read_meta(text, {
-        "format": "0.2", "kind": "history", "archive": uuid_text(f.archive), "shard": 0, "level": f.level, "firstSegment": f.first_slot,
+        "format": "0.2", "kind": "checkpoint" if window.point else "history", "archive": uuid_text(f.archive), "shard": 0, "level": f.level, "firstSegment": f.first_slot,
         "lastSegment": f.last_slot, "epoch": f.epoch, "nonce": f.nonce.hex(), "firstSeq": f.first_seq, "lastSeq": f.last_seq, "records": f.records,
         "firstTime": f.first_time, "lastTime": f.last_time, "prev": f.previous.hex(), "root": f.root.hex(), "head": window.head.hex(),
         "part": bundle.part}, offset)
@@ -1855,6 +1949,91 @@ def read_whole(window: Window, opened: Opener, parts: Optional[Sequence[int]] = 
     return Whole(times[0], times[1], contents, entries.digest())
 
 
+class Sieved:
+    """C 2, the rules for the lines of a part of a checkpoint."""
+
+    def __init__(self, ends_from: int) -> None:
+        self.ends_from, self.key = ends_from, b""
+        self.state: Optional[Tuple[int, int]] = None
+        self.end: Optional[Tuple[int, int]] = None
+
+    def take(self, line: Line) -> None:
+        head = line.head
+        if not line.known or head["op"] == "H":
+            raise Problem("E_SEQ", f"seq {head['seq']} is of an op that no checkpoint keeps")
+        if head["op"] == "G":
+            return
+        key, place = key_text(head), (head.get("from", head["seq"]), head["seq"])
+        if key != self.key:
+            self.key, self.state, self.end = key, None, None
+        if head["op"] in "DX":
+            if place[0] < self.ends_from:
+                raise Problem("E_SEQ", f"seq {head['seq']} is an end that counts from before {self.ends_from}")
+            self.end = min(place, self.end or place)
+        else:
+            if self.state is not None:
+                raise Problem("E_SEQ", f"seq {head['seq']} is another state of one object")
+            self.state = place
+        if self.state is not None and self.end is not None and self.end < self.state:
+            raise Problem("E_SEQ", f"seq {head['seq']}: an end lies before the state")
+
+
+def read_whole_checkpoint(checkpoint: Window, opened: Opener, parts: Optional[Sequence[int]] = None, deep: bool = False, named: bool = True) -> Whole:
+    """C 2 and B 8, "Whole", of all parts of a checkpoint, or, given `parts`, of some. Takes memory for one frame, and a hash for each line."""
+    assert checkpoint.point is not None
+    every: List[Tuple[int, int, bytes]] = []  # seq, time and leaf
+    contents: List[str] = []
+    public, order, entries, home = b"", Order(), Proofs(), None  # type: bytes, Order, Proofs, Optional[str]
+    for part in parts if parts is not None else range(1, len(checkpoint.parts) + 1):
+        with opened(part) as bundle:
+            check_hashes(bundle, named)
+            home = bundle.archive
+            if public and bundle.public != public:
+                raise Problem("E_PUBLIC", "its public frame differs from that of the parts before it", bundle.footer.body_length)
+            public = bundle.public
+            entries.replace(bundle.entries)
+            bloom, flags, digest, own = Filter(), COMPLETE | bundle.footer.flags & ENCRYPTED, hashlib.sha256(), []  # type: Filter, int, Any, List[Tuple[int, int, bytes]]
+            sieved = Sieved(checkpoint.point.ends_from)
+            for number, frame in enumerate(bundle.frames):
+                try:
+                    for line in bundle.lines(number, order, digest):
+                        sieved.take(line)
+                        if "k" in line.head:
+                            bloom.take(line.head["k"])
+                        flags |= line_flags(line)
+                        own.append((line.head["seq"], line.head["t"], leaf_hash(line)))
+                        if deep:
+                            check_object(line)
+                except Problem as problem:
+                    problem.offset = frame.offset if problem.offset is None else problem.offset
+                    raise
+            if bloom.bytes() != bundle.filter:
+                raise Problem("E_INDEX", "the filter is not that of the keys of the lines", bundle.footer.index_offset)
+            if flags != bundle.footer.flags:
+                raise Problem("E_FLAGS", f"flags are {bundle.footer.flags:#x}, the content says {flags:#x}")
+            contents.append(digest.hexdigest())
+            if root_of(own, home) != bundle.footer.root:
+                raise Problem("E_ROOT", "the event root does not match the lines", None, checkpoint.parts[part - 1].name)
+            every.extend(own)
+    if parts is None and root_of(every, home) != checkpoint.root:
+        raise Problem("E_ROOT", f"the state root of the {checkpoint} does not match its lines")
+    return Whole(0, 0, contents, entries.digest())
+
+
+def root_of(leaves: List[Tuple[int, int, bytes]], home: Optional[str]) -> bytes:
+    """F 10, the event root of lines that come in any order: seqs and times ascend. E_SEQ, E_TIME."""
+    root = EventRoot()
+    leaves.sort()
+    for before, one in zip(leaves, leaves[1:]):
+        if before[0] == one[0]:
+            raise Problem("E_SEQ", f"seq {one[0]} is there twice")
+        if before[1] >= one[1]:
+            raise Problem("E_TIME", f"the time of seq {one[0]} is not after that of the seqs before it")
+    for _, _, leaf in leaves:
+        root.add(leaf)
+    return shown_root(root.root(), home)
+
+
 def add_leaves(root: EventRoot, positions: "array[int]", leaves: bytearray) -> None:
     """Those of some lines, in the order of their seqs."""
     for at in sorted(positions):
@@ -1871,7 +2050,7 @@ def check_hashes(bundle: Bundle, named: bool) -> None:
         raise Problem("E_BODY_HASH", "the bytes before the footer are not those that were written", 0)
     whole.update(blob.read(end, FOOTER_SIZE))
     if named and whole.hexdigest() != bundle.window.parts[bundle.part - 1].sha256:
-        raise Problem("E_NAME", f"it is hist/{whole.hexdigest()}")
+        raise Problem("E_NAME", f"it is {bundle.window.parts[bundle.part - 1].folder}/{whole.hexdigest()}")
 
 
 def line_flags(line: Line) -> int:
@@ -1936,20 +2115,22 @@ def as_problem(error: Exception) -> Problem:
 
 
 class Rolled(NamedTuple):
-    """A window that was read whole and found right, in place of its segments."""
+    """A window that was read whole and found right, in place of its segments; or a checkpoint, in place of all up to a slot."""
     archive: "Archive"
     window: Window
     footer: Footer
     entries: Dict[Tuple[str, str, str], Dict[str, Any]]
+    behind: int = 0  # C 4: its lines up to this seq are those of a checkpoint
 
     def lines(self, wanted: Callable[[Frame], bool], flags: int = 0) -> Iterator[Tuple["Place", Line]]:
         """The lines of some frames, as the bundles hold them, one frame at a time. With `flags`, only of parts that have one of them."""
         for part in range(1, len(self.window.parts) + 1):
             with self.archive.bundle(self.window, part) as bundle:
                 for number, frame in enumerate(bundle.frames):
-                    if wanted(frame) and (not flags or bundle.footer.flags & flags):
+                    if frame.last_seq > self.behind and wanted(frame) and (not flags or bundle.footer.flags & flags):
                         for line in bundle.lines(number, Order()):
-                            yield (self.window.first_slot, part, number), line
+                            if line.head["seq"] > self.behind:
+                                yield (0 if self.window.point else self.window.first_slot, part, number), line
 
     def in_order(self, render: Callable[["Place", Line], bytes]) -> Iterator[bytes]:
         """What `render` makes of each line, in the order of seqs. Holds no more than HELD_AT_ONCE of it, and a frame: as many frames as
@@ -1973,7 +2154,8 @@ class Rolled(NamedTuple):
             start = limit
 
 
-Place = Union[int, Tuple[int, int, int]]  # where a line is: the slot of its segment; or first slot of the window, part, number of the frame
+# Where a line is: the slot of its segment; or first slot of the window (0 for the checkpoint that was begun with), part, number of the frame.
+Place = Union[int, Tuple[int, int, int]]
 
 
 class Archive:
@@ -1986,11 +2168,14 @@ class Archive:
             raise NoAnswer(f"{ascii(path)} is not a directory")
         self.first_put_back: Optional[int] = None
         self.windows: List[Window] = []  # those that are read in place of their segments
+        self.listed: List[Window] = []  # all that the newest manifest names
+        self.checkpoints: List[Window] = []
+        self.start: Optional[Rolled] = None  # the checkpoint that is begun with
         self.judged: Dict[int, Optional[Rolled]] = {}  # by their first slots: None if one cannot be used
         self.said: List[str] = []  # why
         try:
             for name in self._names(""):
-                if name not in ("archive.json", "log", "probe", "man", "hist", "keys"):
+                if name not in ("archive.json", "log", "probe", "man", "hist", "ckpt", "keys"):
                     self.notes.append(f"{ascii(name)} is not known to format 0.3 and was passed over")
             for name in self._names("log"):
                 if name != "0000":
@@ -2094,10 +2279,10 @@ class Archive:
                 if footer is not None:
                     yield read_public(memoryview(data), footer), footer.last_seq
 
-    def bundles(self) -> List[str]:
-        """The names below `hist/`, whoever names them."""
+    def bundles(self, folder: str) -> List[str]:
+        """The names below `hist/` or `ckpt/`, whoever names them."""
         try:
-            return self._names("hist")
+            return self._names(folder)
         except OSError as error:
             raise NoAnswer(f"the archive cannot be listed: {one_line(error.strerror)}") from None
 
@@ -2115,7 +2300,7 @@ class Archive:
         """One part of a window, as its end tells. Whatever is wrong, also with what is read of it within the context, has its name."""
         expected = window.parts[part - 1]
         try:
-            path = os.path.join(self.path, "hist", expected.sha256)
+            path = os.path.join(self.path, expected.folder, expected.sha256)
             if not os.path.lexists(path):
                 raise Problem("E_MISSING", f"a manifest names it for the {window}, and it is not there")
             with open_file(path, MAX_BUNDLE, "it") as blob:
@@ -2129,7 +2314,9 @@ class Archive:
         """M 4: from here on, windows of the newest manifest are read in place of their segments. If it cannot be read, that is a
         Problem; given a list, it is put there, and only the log is read."""
         try:
-            self.windows = self.manifest(self.manifests[-1]).windows if self.manifests else []
+            newest = self.manifest(self.manifests[-1]) if self.manifests else None
+            self.windows = self.listed = newest.windows if newest else []
+            self.checkpoints = newest.checkpoints if newest else []
         except Problem as problem:
             if problems is None:
                 raise
@@ -2156,6 +2343,40 @@ class Archive:
                 self.refuse(window, problem)
         return self.judged[window.first_slot]
 
+    def begin_with(self, checkpoint: Window) -> bool:
+        """C 4: whether the checkpoint may be begun with, as far as can be told without the lines behind it; then that is done (4.4 to 4.6)."""
+        self.start = None
+        try:
+            if self.put_back_up_to(checkpoint):
+                return False
+            read_whole_checkpoint(checkpoint, lambda part: self.bundle(checkpoint, part))
+            with self.bundle(checkpoint, 1) as bundle:
+                self.start = Rolled(self, checkpoint, bundle.footer, bundle.entries)
+        except Problem as problem:
+            self.said.append(f"the {checkpoint} is not used: {problem}")
+        return self.start is not None
+
+    def put_back_up_to(self, checkpoint: Window) -> bool:
+        """C 4.4, 4.5: whether there is a segment with which the checkpoint was not made."""
+        without = checkpoint.point.without if checkpoint.point else []
+        covered = sorted([(window.first_slot, window.last_slot) for window in self.listed] + without)
+        looked, at = 0, 0
+        for slot in self.slots:
+            if slot > checkpoint.last_slot:
+                break
+            while at < len(covered) and covered[at][1] < slot:
+                at += 1
+            passed_over = any(first <= slot <= last for first, last in without)
+            if not passed_over and at < len(covered) and covered[at][0] <= slot:
+                continue
+            looked += not passed_over
+            if looked > MAX_WITHOUT:
+                return True
+            with contextlib.suppress(Problem, NoAnswer):
+                if self.segment(slot).footer.records or passed_over:
+                    return True
+        return False
+
     def refuse(self, window: Window, problem: Problem) -> None:
         self.judged[window.first_slot] = None
         self.said.append(f"the {window} is read from its segments: {problem}")
@@ -2164,15 +2385,19 @@ class Archive:
         """What stands in the column of a problem: a slot, or the name of a bundle."""
         if isinstance(place, int):
             return place
-        return next(window for window in self.windows if window.first_slot == place[0]).parts[place[1] - 1].name
+        return self.window_of(place).parts[place[1] - 1].name
+
+    def window_of(self, place: Tuple[int, int, int]) -> Window:
+        if place[0] == 0 and self.start is not None:
+            return self.start.window
+        return next(window for window in self.windows if window.first_slot == place[0])
 
     def lines_at(self, place: Place) -> Iterator[Line]:
         """The lines of a segment, or of a frame of a bundle."""
         if isinstance(place, int):
             yield from self.segment(place).lines()
             return
-        window = next(window for window in self.windows if window.first_slot == place[0])
-        with self.bundle(window, place[1]) as bundle:
+        with self.bundle(self.window_of(place), place[1]) as bundle:
             yield from bundle.lines(place[2], Order())
 
     def segments(self, problems: Optional[List[Problem]] = None, deep: bool = False) -> Iterator[Segment]:
@@ -2183,7 +2408,8 @@ class Archive:
 
     def units(self, problems: Optional[List[Problem]] = None, deep: bool = False) -> Iterator[Union[Segment, Rolled]]:
         """O 3, O 4.2: the segments in order, or windows in their place. At the first problem it stops; given a list, it puts the problem
-        there, passes over the segment, and does not compare the next one with it."""
+        there, passes over the segment, and does not compare the next one with it. What a checkpoint that is begun with stands for is not read
+        (C 4), and DoWithout tells that it does not fit."""
         previous: Optional[Tuple[Footer, bytes]] = None
         expected, broken, watermark = 1, False, None  # type: int, bool, Optional[int]
 
@@ -2195,9 +2421,14 @@ class Archive:
 
         for problem in self.problems if deep else ():  # files that are no segments hide none
             found(problem)
-        windows = {window.first_slot: window for window in self.windows}
-        starts, end = sorted({*self.slots, *windows}), 0
-        for slot in starts:
+        end = behind = 0
+        if self.start is not None:
+            checkpoint = self.start.window
+            end, expected, watermark, behind = checkpoint.last_slot, checkpoint.last_slot + 1, checkpoint.last_time, checkpoint.last_seq
+            previous = self.start.footer, checkpoint.head
+            yield self.start
+        windows = {max(window.first_slot, end + 1): window for window in self.windows if window.last_slot > end}
+        for slot in sorted({*self.slots, *windows}):
             if slot <= end:
                 continue  # a window was read in its place
             if slot != expected:
@@ -2205,7 +2436,7 @@ class Archive:
                 broken = True
             if slot in windows:
                 window, rolled = windows[slot], self.rolled(windows[slot])
-                if rolled is not None and not broken:
+                if rolled is not None and not broken and slot == window.first_slot:
                     try:
                         check_window_follows(window, previous)
                     except Problem as unfit:
@@ -2214,7 +2445,7 @@ class Archive:
                 if rolled is not None:
                     end, expected, broken, watermark = window.last_slot, window.last_slot + 1, False, window.last_time
                     previous = rolled.footer, window.head
-                    yield rolled
+                    yield rolled._replace(behind=behind)
                     continue
                 if not os.path.lexists(os.path.join(self.path, "log", "0000", f"{slot:016x}")):
                     continue
@@ -2224,7 +2455,12 @@ class Archive:
                 own = readable_footer(data, self.uuid, slot)
                 segment = read_segment(data, self.uuid, slot)
                 if not broken:
-                    check_follows(segment.footer, previous)
+                    try:
+                        check_follows(segment.footer, previous)
+                    except Problem as unfit:
+                        if self.start is not None and slot == self.start.window.last_slot + 1:
+                            raise DoWithout(str(unfit)) from None
+                        raise
             except (Problem, NoAnswer) as error:
                 problem = as_problem(error)
                 problem.slot, broken = slot, True
@@ -2325,6 +2561,79 @@ class Facts:
         return None
 
 
+class Replayed:
+    """C 1 and C 6, deep: what of the segments, read in order, a checkpoint keeps. Holds a hash and a few words for each line that may matter."""
+
+    def __init__(self, checkpoints: List[Window], archive: Optional[str]):
+        self.waiting, self.archive, self.whole, self.expected = list(checkpoints), archive, True, 1
+        self.states: Dict[Key, Tuple[Tuple[int, int], str, Tuple[int, int, bytes]]] = {}  # place, uid, leaf
+        self.ends: Dict[Key, List[Tuple[Tuple[int, int], str, Tuple[int, int, bytes]]]] = {}
+        self.gaps: Dict[int, List[Tuple[int, Dict[str, Any], Tuple[int, int, bytes]]]] = {}
+        self.last = (0, 0)
+        self.roots: Dict[int, bytes] = {}  # by slot: the state root
+        self.ended: Dict[int, Tuple[int, bytes]] = {}  # by slot: epoch and nonce
+        self.passed_over: List[Tuple[int, int]] = []  # slots that gaps of cause damage name
+
+    def take(self, segment: Segment) -> Iterator[Problem]:
+        f = segment.footer
+        self.whole &= f.first_slot == self.expected
+        self.expected = f.first_slot + 1
+        if not self.waiting:
+            return
+        for line in segment.lines():
+            self._line(line)
+        while self.waiting and self.waiting[0].last_slot <= f.last_slot:
+            checkpoint = self.waiting.pop(0)
+            assert checkpoint.point is not None
+            if not self.whole or checkpoint.point.without or checkpoint.last_slot != f.last_slot:
+                continue
+            name = checkpoint.parts[0].name
+            if (checkpoint.last_seq, checkpoint.last_time, checkpoint.head) != (f.last_seq, f.last_time, segment.sha256):
+                yield Problem("E_CHAIN", f"last seq, last time or head of the {checkpoint} is not that of its segment", None, name)
+            if (checkpoint.last_seq, checkpoint.point.t) != self.last:
+                yield Problem("E_PUBLIC", f"t of the {checkpoint} is not the time of its last record", None, name)
+            if any(first <= f.last_slot for first, _ in self.passed_over):
+                yield Problem("E_PUBLIC", f"without of the {checkpoint} is empty, and gaps name slots that were passed over", None, name)
+            self.ended[checkpoint.last_slot] = f.epoch, f.nonce
+            self.roots[checkpoint.last_slot] = root_of(self.kept(checkpoint.point.ends_from, f.last_time), self.archive)
+
+    def _line(self, line: Line) -> None:
+        head = line.head
+        seq, leaf = head["seq"], (head["seq"], head["t"], leaf_hash(line))
+        self.last = seq, head["t"]
+        if not line.known or head["op"] == "H":
+            return
+        if head["op"] == "G":
+            if head["gap"]["cause"] == "damage" and "object" not in head["gap"]:
+                self.passed_over.extend(slots_of(head["gap"].get("detail", "")))
+            self.gaps.setdefault(head["gap"].get("opened", seq), []).append((seq, head["gap"], leaf))
+            return
+        key, place, uid = line.object_key, (head.get("from", seq), seq), head["k"][5]
+        state = self.states.get(key)
+        if head["op"] in "DX":
+            if state is None or state[0] < place:
+                self.ends.setdefault(key, []).append((place, uid, leaf))
+        elif state is None or state[0] < place:
+            self.states[key] = place, uid, leaf
+            later = [end for end in self.ends.get(key, []) if end[0] > place]
+            if later:
+                self.ends[key] = later
+            else:
+                self.ends.pop(key, None)
+
+    def kept(self, ends_from: int, last_time: int) -> List[Tuple[int, int, bytes]]:
+        kept = []
+        for key, (place, uid, leaf) in self.states.items():
+            if place[0] >= ends_from or all(end[1] != uid for end in self.ends.get(key, [])):
+                kept.append(leaf)
+        kept.extend(leaf for ends in self.ends.values() for place, _, leaf in ends if place[0] >= ends_from)
+        for lines in self.gaps.values():
+            newest = max(lines, key=lambda line: line[0])[1]
+            if newest.get("to", last_time + 1) > last_time or newest["cause"] == "damage":
+                kept.extend(leaf for _, _, leaf in lines)
+        return kept
+
+
 class Beside:
     """M 5, deep: what the segments say of each window of the newest manifest, gathered while they are read in order."""
 
@@ -2336,6 +2645,8 @@ class Beside:
         self.root, self.earliest = EventRoot(), {}  # type: EventRoot, Dict[str, int]
         self.entries: Dict[int, bytes] = {}  # by first slot: digest of Proofs at the end of the window
         self.compared: Set[int] = set()  # windows all of whose segments were read
+        self.points: Dict[int, bytes] = {}  # by last slot of checkpoints: digest of Proofs there
+        self.ends: Set[int] = set()  # these slots
 
     def lost(self, problem: Problem) -> None:
         """A segment that cannot be used, or several that are not there."""
@@ -2353,6 +2664,8 @@ class Beside:
             self.window, self.maps_known = None, False
         self.expected = f.first_slot + 1
         self.proofs.take(segment.public, f.last_seq)
+        if f.last_slot in self.ends and self.maps_known:
+            self.points[f.last_slot] = self.proofs.digest()
         name = ""
         if f.first_slot in self.windows:
             self.window, self.root, self.earliest = self.windows[f.first_slot], EventRoot(), {}
@@ -2392,7 +2705,7 @@ def verify_manifests(archive: Archive, problems: List[Problem]) -> Tuple[Optiona
         expected, newest = n + 1, None
         try:
             manifest = archive.manifest(n)
-            named.update(part.sha256 for window in manifest.windows for part in window.parts)
+            named.update(part.name for window in manifest.windows + manifest.checkpoints for part in window.parts)
             newest = manifest
             if before is not None:
                 check_manifest_follows(manifest, before)
@@ -2407,21 +2720,24 @@ def verify_windows(archive: Archive, windows: List[Window], beside: Beside, prob
     """M 5, data and deep: the windows that are right by themselves. If one of several parts is wrong, the others are read all the same."""
     right: List[Tuple[Window, Whole]] = []
     for window in windows:
+        read = read_whole_checkpoint if window.point else read_whole
+
         def opened(part: int, window: Window = window) -> "contextlib.AbstractContextManager[Bundle]":
             return archive.bundle(window, part)
         try:
-            whole = read_whole(window, opened, deep=window.first_slot not in beside.compared)  # else the segments told what is wrong with objects
+            whole = read(window, opened, deep=window.point is None and window.first_slot not in beside.compared)  # else the segments told what is wrong with objects
         except Problem as first:
             found: List[Problem] = []
             for part in range(1, len(window.parts) + 1):
                 try:
-                    read_whole(window, opened, [part])
+                    read(window, opened, [part])
                 except Problem as problem:
                     found.append(problem)
             first.slot = first.slot or window.parts[0].name
             problems.extend(found or [first])
             continue
-        if not window.stale and beside.entries.get(window.first_slot, whole.entries) != whole.entries:
+        told = beside.points.get(window.last_slot) if window.point else beside.entries.get(window.first_slot)
+        if not window.stale and told is not None and told != whole.entries:
             problems.append(Problem("E_PUBLIC", f"entries of the {window} are not what the resume maps of the segments say", None, window.parts[0].name))
         right.append((window, whole))
     return right
@@ -2450,11 +2766,14 @@ def verify(path: str, facts: Optional[Facts] = None, identities: Optional[List[b
     count = epochs = known = 0
     openings: Set[int] = set()
     right: List[Tuple[Window, Whole]] = []
+    rights: Set[int] = set()
     newest: Optional[Manifest] = None
     if archive is not None and usable:
         newest, named = verify_manifests(archive, problems)
         windows = newest.windows if newest else []
-        beside = Beside(windows, archive.uuid)
+        checkpoints = newest.checkpoints if newest else []
+        beside, replayed = Beside(windows, archive.uuid), Replayed(checkpoints, archive.uuid)
+        beside.ends = {checkpoint.last_slot for checkpoint in checkpoints}
         if windows and (archive.slots or [0])[-1] <= windows[-1].last_slot:
             end = windows[-1].last_slot + 1
             problems.append(Problem("E_MISSING", f"slot {end} is not there, but a window goes up to {end - 1}", None, end))
@@ -2471,6 +2790,7 @@ def verify(path: str, facts: Optional[Facts] = None, identities: Optional[List[b
             for problem in problems[known:]:
                 beside.lost(problem)
             problems.extend(beside.take(segment))
+            problems.extend(replayed.take(segment))
             for line in segment.lines() if f.flags & HAS_GAP or facts else ():
                 for wrong in facts.broken_by(line) if facts else ():
                     problems.append(Problem("FACT", wrong, None, f.first_slot))
@@ -2492,13 +2812,27 @@ def verify(path: str, facts: Optional[Facts] = None, identities: Optional[List[b
                 archive.notes.append(f"the {window} was not compared with its segments, which cannot all be read")
             elif window.first_slot not in beside.entries:
                 archive.notes.append(f"entries of the {window} were not compared: a resume map before its end cannot be read")
+        rights = {checkpoint.last_slot for checkpoint, _ in verify_windows(archive, checkpoints, beside, problems)}
+        for checkpoint in checkpoints:
+            told = replayed.roots.get(checkpoint.last_slot)
+            for part in range(1, len(checkpoint.parts) + 1) if told is not None and checkpoint.last_slot in rights else ():
+                with archive.bundle(checkpoint, part) as bundle:
+                    if (bundle.footer.epoch, bundle.footer.nonce) != replayed.ended[checkpoint.last_slot]:
+                        name = checkpoint.parts[part - 1].name
+                        problems.append(Problem("E_CHAIN", f"epoch or nonce of the {checkpoint} is not that of its last segment", None, name))
+            if told is not None and checkpoint.last_slot not in beside.points:
+                archive.notes.append(f"entries of the {checkpoint} were not compared: a resume map before its end cannot be read")
+            if told is None:
+                archive.notes.append(f"the {checkpoint} was not compared with the segments, which cannot all be read")
+            elif told != checkpoint.root and checkpoint.last_slot in rights:
+                problems.append(Problem("E_ROOT", f"the state root of the {checkpoint} is not what the segments come to", None, checkpoint.parts[0].name))
         if archive.manifests and newest is None:
             archive.notes.append("no bundle was checked: the newest manifest cannot be read")
-        for name in archive.bundles():
+        for folder, name in ((folder, name) for folder in ("hist", "ckpt") for name in archive.bundles(folder)):
             if DIGEST.match(name) is None:
-                archive.notes.append(f"hist/{ascii(name)} is not known to format 0.3 and was passed over")
-            elif name not in named and newest is not None:
-                archive.notes.append(f"hist/{name} is named by no manifest")
+                archive.notes.append(f"{folder}/{ascii(name)} is not known to format 0.3 and was passed over")
+            elif f"{folder}/{name}" not in named and newest is not None:
+                archive.notes.append(f"{folder}/{name} is named by no manifest")
     for problem in problems[printed:]:
         show(str(problem))
     for note in archive.notes if archive else []:
@@ -2507,6 +2841,8 @@ def verify(path: str, facts: Optional[Facts] = None, identities: Optional[List[b
         show(f"readable: {count} of {len(archive.slots)} segments found, {epochs} epochs")
         if newest is not None:
             show(f"readable: {len(right)} of {len(newest.windows)} windows of manifest {newest.n}")
+            if newest.checkpoints:
+                show(f"readable: {len(rights)} of {len(newest.checkpoints)} checkpoints")
         for number, (first, last, begin, end) in enumerate(ranges):
             if first > (ranges[number - 1][1] + 1 if number else 1):
                 show(f"not readable: seqs {ranges[number - 1][1] + 1 if number else 1} to {first - 1}")
@@ -2613,6 +2949,9 @@ class Surroundings:
         self.late: List[Dict[str, Any]] = []
         self.proofs = Proofs()
         self.watermark = 0
+        self.start: Optional[Window] = None  # the checkpoint that was begun with
+        self.own: Set[int] = set()  # its lines of gaps
+        self.named_again = False  # C 4.2
 
     def take_what_is_left(self, problem: Problem) -> None:
         """F 12: of a damaged segment, its resume map."""
@@ -2636,7 +2975,10 @@ class Surroundings:
             self.seq = footer.last_seq
         searched = self.target.seq is None and records and footer.first_time <= time < footer.last_time
         flags = HAS_GAP | HAS_LO | HAS_FROM
-        if not searched and not (footer.flags & flags if isinstance(unit, Segment) else self.reaches_back(unit.window.earliest)):
+        begun = isinstance(unit, Rolled) and unit.window.point is not None
+        if isinstance(unit, Rolled) and begun:
+            self.start = unit.window
+        if not begun and not searched and not (footer.flags & flags if isinstance(unit, Segment) else self.reaches_back(unit.window.earliest)):
             return
         slot, known = footer.first_slot, len(self.late)
         flags = 0 if searched else flags
@@ -2649,6 +2991,10 @@ class Surroundings:
             if head["op"] == "G":
                 gap = dict(head["gap"])
                 opened = gap.pop("opened", head["seq"])
+                if begun:
+                    self.own.add(head["seq"])
+                elif self.start and opened <= self.start.last_seq and opened not in self.own:
+                    self.named_again = True
                 self.gaps[opened] = {**self.gaps.get(opened, {}), **gap}
             elif "lo" in head and head["lo"] < time < head["t"] and "k" in head:
                 shown = describe(line._replace(obj=None))
@@ -2658,10 +3004,9 @@ class Surroundings:
         self.late[known:] = sorted(self.late[known:], key=lambda late: late["seq"])  # a window has them in the order of keys; gaps, without key, in that of seqs
 
     def reaches_back(self, earliest: Dict[str, int]) -> bool:
-        """B 5, M 4.4: whether a window can matter for what lies before it. One that closes a gap may say that the gap began later."""
+        """B 5, M 4.4: whether a window can matter for what lies before it. One that closes a gap may say that the gap began at another time."""
         time = self.target.time
-        return (earliest.get("lo", time) < time or earliest.get("from", self.seq + 1) <= self.seq or earliest.get("gap", time) < time
-                or ("gap" in earliest and bool(self.covering())))
+        return earliest.get("lo", time) < time or earliest.get("from", self.seq + 1) <= self.seq or "gap" in earliest
 
     def doubted(self, windows: List[Window]) -> List[Window]:
         """M 4.3: windows with slots that a writer passed over before T. What it then recorded says nothing of what only they hold."""
@@ -2670,6 +3015,25 @@ class Surroundings:
             if opened <= self.seq and gap["cause"] == "damage" and "object" not in gap:
                 slots.extend(slots_of(gap.get("detail", "")))
         return [window for window in windows if any(first <= window.last_slot and window.first_slot <= last for first, last in slots)]
+
+    def fits(self) -> bool:
+        """C 4.1 to 4.3: whether what stands behind the checkpoint that was begun with allows it."""
+        if self.start is None or self.start.point is None:
+            return True
+        point, last = self.start.point, self.start.last_seq
+        if self.named_again or any(seq > last and counts <= self.seq and counts < point.ends_from for counts, seq, _, _ in self.back_dated):
+            return False
+        named: List[Tuple[int, int]] = []
+        for opened, gap in self.gaps.items():
+            if opened <= self.seq and gap["cause"] == "damage" and "object" not in gap:
+                named.extend((first, min(final, self.start.last_slot)) for first, final in slots_of(gap.get("detail", "")) if first <= self.start.last_slot)
+        passed: List[Tuple[int, int]] = []
+        for first, final in sorted(named):
+            if passed and first <= passed[-1][1] + 1:
+                passed[-1] = passed[-1][0], max(final, passed[-1][1])
+            else:
+                passed.append((first, final))
+        return passed == point.without
 
     def covering(self) -> List[Dict[str, Any]]:
         """O 4.2, the gaps that cover T."""
@@ -2701,6 +3065,11 @@ def slots_of(detail: str) -> List[Tuple[int, int]]:
     found = re.match(r"segments ([0-9]+(?:-[0-9]+)?(?:,[0-9]+(?:-[0-9]+)?)*)\Z", detail)
     ranges = [part.split("-") for part in found.group(1).split(",")] if found else []
     return [(int(part[0]), int(part[-1])) for part in ranges]
+
+
+def lies_in(first: int, last: int, ranges: Sequence[Tuple[int, int]]) -> bool:
+    """Whether all numbers from `first` to `last` lie in one of ranges that do not touch."""
+    return any(one <= first and last <= other for one, other in ranges)
 
 
 def sort_key(key: Tuple[str, ...]) -> Tuple[bytes, ...]:
@@ -2823,6 +3192,9 @@ def find_target(archive: Archive, at: str, keep_going: bool) -> Target:
             for line in archive.segment(slot).lines():
                 if line.head["seq"] == wanted:
                     return Target(line.head["t"], wanted)
+    for checkpoint in archive.checkpoints:
+        if checkpoint.last_seq == wanted and checkpoint.point and archive.begin_with(checkpoint):
+            return Target(checkpoint.point.t, wanted)
     raise NoAnswer(f"the archive has no record {wanted}, or it is damaged")
 
 
@@ -2834,20 +3206,19 @@ def dump(path: str, at: str, explain: bool, keep_going: bool, log_only: bool = F
     if not log_only:
         archive.use_windows(before if keep_going else None)
     target = find_target(archive, at, keep_going)
-    while True:
-        around, problems = Surroundings(target), list(before)
-        known = len(problems)
-        for unit in archive.units(problems):
-            for problem in problems[known:]:
-                around.take_what_is_left(problem)
-            known = len(problems)
-            around.take(unit)
-        for problem in problems[known:]:
-            around.take_what_is_left(problem)
-        doubted = around.doubted(archive.windows)
-        if not doubted:
-            break
-        archive.windows = [window for window in archive.windows if window not in doubted]
+    # C 4. Where a slot ends in a fence, its last time may be later than that of its last record, and a gap may end between the two.
+    starts = [checkpoint for checkpoint in reversed(archive.checkpoints) if checkpoint.last_time <= target.time
+              and (target.seq is None or checkpoint.last_seq <= target.seq)]
+    for checkpoint in starts:
+        if archive.begin_with(checkpoint):
+            with contextlib.suppress(DoWithout):
+                around, problems = surround(archive, target, before)
+                if around.fits():
+                    break
+        archive.start, archive.windows = None, archive.listed
+    else:
+        archive.start = None
+        around, problems = surround(archive, target, before)
     hiding = [problem for problem in problems if problem.touches(target.time)]
     if hiding and not keep_going:
         raise hiding[0]
@@ -2869,6 +3240,24 @@ def dump(path: str, at: str, explain: bool, keep_going: bool, log_only: bool = F
                 sys.stdout.buffer.write(spool.read(size))
     report(around, objects, problems, explain, archive.said)
     return 7 if hiding else 0
+
+
+def surround(archive: Archive, target: Target, before: List[Problem]) -> Tuple[Surroundings, List[Problem]]:
+    """The first pass of `dump`, again and again without windows that hold what a writer passed over; and the problems on the way."""
+    while True:
+        around, problems = Surroundings(target), list(before)
+        known = len(problems)
+        for unit in archive.units(problems):
+            for problem in problems[known:]:
+                around.take_what_is_left(problem)
+            known = len(problems)
+            around.take(unit)
+        for problem in problems[known:]:
+            around.take_what_is_left(problem)
+        doubted = around.doubted(archive.windows)
+        if not doubted:
+            return around, problems
+        archive.windows = [window for window in archive.windows if window not in doubted]
 
 
 def spool_objects(archive: Archive, place: Place, seqs: Set[int], spool: BinaryIO, places: Dict[int, Tuple[int, int]]) -> None:
@@ -2977,11 +3366,11 @@ def run_vector(directory: str, name: str) -> str:
     """The empty text if the vector gives what it expects, else what is wrong."""
     headers, data = read_vector(os.path.join(directory, name))
     expect, deep = headers.get("expect"), headers.get("deep") == "yes"
-    if not expect or headers.get("object") not in ("segment", "identity", "bundle", "manifest", "keys", "age"):
+    if not expect or headers.get("object") not in ("segment", "identity", "bundle", "checkpoint", "manifest", "keys", "age"):
         return "the vector has no expect or no object"
     if headers["object"] in ("keys", "age"):
         return run_key_vector(headers, data) if headers["object"] == "keys" else run_age_vector(headers, data)
-    if headers["object"] == "bundle":
+    if headers["object"] in ("bundle", "checkpoint"):
         return run_bundle_vector(headers, data)
     got, segment = "ok", None  # type: str, Optional[Segment]
     try:
@@ -3026,8 +3415,12 @@ def run_bundle_vector(headers: Dict[str, str], data: bytes) -> str:
     expect, deep = headers["expect"], headers.get("deep") == "yes"
     found: Dict[str, str] = {}
     try:
-        window, part = read_window(parse_object(headers["window"].encode(), "E_MANIFEST", "the window")), int(headers["part"])
-        check_window(window)
+        text, part = parse_object(headers["window"].encode(), "E_MANIFEST", "the window"), int(headers["part"])
+        window = read_checkpoint(text) if headers["object"] == "checkpoint" else read_window(text)
+        if window.point:
+            check_checkpoint(window, [])
+        else:
+            check_window(window)
         expected = window.parts[part - 1] if part > 0 else None
     except (Problem, KeyError, ValueError, IndexError) as error:
         return f"bad header: {one_line(error)}"
@@ -3043,12 +3436,13 @@ def run_bundle_vector(headers: Dict[str, str], data: bytes) -> str:
     got = "ok"
     try:
         parts = None if len(window.parts) == 1 else [part]
-        whole = read_whole(window, opened, parts, False, "name" in headers)
+        read = read_whole_checkpoint if window.point else read_whole
+        whole = read(window, opened, parts, False, "name" in headers)
         with opened(part) as bundle:
             root = bundle.footer.root
         found = {"records": str(window.parts[part - 1].records), "root": root.hex(), "sha256": hashlib.sha256(data).hexdigest(), "content": whole.contents[0]}
         if deep or expect == "ok":
-            read_whole(window, opened, parts, True, False)
+            read(window, opened, parts, True, False)
     except Problem as problem:
         got = problem.code
         if deep and not found:

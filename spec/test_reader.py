@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import unittest.mock
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import zstandard
@@ -313,8 +314,9 @@ def resume(segments: Dict[int, bytes], last: int) -> List[Dict[str, Any]]:
 
 
 def roll(segments: Dict[int, bytes], first: int, last: int, level: int = 2, parts: int = 1, per_member: int = 1 << 30, per_frame: int = 1 << 30,
-         **hooks: Any) -> Tuple[Dict[str, Any], Dict[str, bytes]]:
-    """A window of the slots `first` to `last`: WINDOW and its bundles by name. `hooks` change one thing each, as those of Maker do."""
+         ends_from: Optional[int] = None, without: Optional[List[List[int]]] = None, **hooks: Any) -> Tuple[Dict[str, Any], Dict[str, bytes]]:
+    """A window of the slots `first` to `last`: WINDOW and its bundles by name; with `ends_from`, a checkpoint at `last`. `hooks` change one
+    thing each, as those of Maker do."""
     def change(name: str, value: Any) -> Any:
         hook: Callable[[Any], Any] = hooks.get(name, lambda same: same)
         return hook(value)
@@ -322,19 +324,26 @@ def roll(segments: Dict[int, bytes], first: int, last: int, level: int = 2, part
     read = [reader.read_segment(segments[slot], ARCHIVE, slot) for slot in range(first, last + 1)]
     begin, end = read[0].footer, read[-1].footer
     lines = [part.content[a:b] for segment in read for part in segment.parts for a, b in reader.line_bounds(part)]
+    moment = head_of(lines[-1])["t"] if lines else 0
+    if ends_from is not None:
+        level, lines = 0, kept(lines, ends_from, end.last_time)
     root, head = tree([leaf(line) for line in lines]), sha(segments[last])
     earliest: Dict[str, int] = {}
-    for parsed in map(head_of, lines):
+    for parsed in map(head_of, lines if ends_from is None else []):
         for member, value in (("lo", parsed.get("lo")), ("from", parsed.get("from")), ("gap", parsed["gap"]["from"] if parsed["op"] == "G" else None)):
             if value is not None:
                 earliest[member] = min(value, earliest.get(member, value))
     earliest = change("earliest", earliest)
     ordered = change("lines", sorted(lines, key=lambda line: (sort_elements(line), head_of(line)["seq"])))
-    step = -(-len(ordered) // parts)
+    step = max(1, -(-len(ordered) // parts))
     chunks = [ordered[at:at + step] for at in range(0, len(ordered), step)]
     window = {"earliest": earliest, "firstSegment": first, "lastSegment": last, "firstSeq": begin.first_seq, "lastSeq": end.last_seq,
               "firstTime": begin.first_time, "lastTime": end.last_time, "head": head.hex(), "level": level, "parts": [], "prev": begin.previous.hex(),
               "root": root.hex()}
+    point = {"endsFrom": ends_from, "t": moment, **({"without": without} if without else {})}
+    if ends_from is not None:
+        window = {**{member: window[member] for member in ("lastSegment", "lastSeq", "firstTime", "lastTime", "head", "root")}, "parts": [], **point}
+    kind = 2 if ends_from is None else 3
     bundles: Dict[str, bytes] = {}
     for number, chunk in enumerate(chunks):
         members: List[List[bytes]] = []
@@ -354,12 +363,12 @@ def roll(segments: Dict[int, bytes], first: int, last: int, level: int = 2, part
         own = change("root", tree([leaf(line) for line in sorted(chunk, key=lambda line: head_of(line)["seq"])]))
         window["root"] = own.hex() if len(chunks) == 1 else window["root"]
         f: Dict[str, Any] = dict(
-            skippable=0x184D2A5D, length=376, magic=b"KVBFOOT1", major=0, minor=2, kind=2, level=level, shard=0, flags=flags, features=0,
+            skippable=0x184D2A5D, length=376, magic=b"KVBFOOT1", major=0, minor=2, kind=kind, level=level, shard=0, flags=flags, features=0,
             archive=bytes.fromhex(ARCHIVE.replace("-", "")), epoch=end.epoch, first_slot=first, last_slot=last, first_seq=begin.first_seq,
             last_seq=end.last_seq, records=len(chunk), members=len(members) + 1, first_time=begin.first_time, last_time=end.last_time, index_offset=0,
             index_length=0, index_content=0, body_length=0, encryption_length=0, signer=0, body_hash=b"", previous=begin.previous, root=own,
             index_hash=b"", nonce=end.nonce)
-        meta = {"format": "0.2", "kind": "history", "archive": ARCHIVE, "shard": 0, "level": level, "firstSegment": first, "lastSegment": last,
+        meta = {"format": "0.2", "kind": "history" if kind == 2 else "checkpoint", "archive": ARCHIVE, "shard": 0, "level": level, "firstSegment": first, "lastSegment": last,
                 "epoch": end.epoch, "nonce": end.nonce.hex(), "firstSeq": begin.first_seq, "lastSeq": end.last_seq, "records": len(chunk),
                 "firstTime": begin.first_time, "lastTime": end.last_time, "prev": begin.previous.hex(), "root": own.hex(), "head": head.hex(),
                 "part": number + 1, "salt": "ab" * 16, "software": "test"}
@@ -389,7 +398,7 @@ def roll(segments: Dict[int, bytes], first: int, last: int, level: int = 2, part
         index_content = change("index_content", tar(".index", change("index", index)) + bytes(1024))
         index_frame = zstd(index_content)
         public_json = change("public_json", compact({"complete": True, "entries": change("entries", resume(segments, last)), "head": head.hex(),
-                                                     "earliest": earliest}).encode())
+                                                     "earliest": earliest, **({"checkpoint": change("point", point)} if kind == 3 else {})}).encode())
         public = b"KVBPUB01" + sha(public_json) + public_json
         public = change("public", struct.pack("<II", 0x184D2A5C, len(public)) + public)
         body = b"".join(stored) + index_frame
@@ -403,6 +412,36 @@ def roll(segments: Dict[int, bytes], first: int, last: int, level: int = 2, part
     return change("window", window), bundles
 
 
+def kept(lines: List[bytes], ends_from: int, last_time: int) -> List[bytes]:
+    """checkpoints.md 1, word by word, of lines in the order of seqs."""
+    heads = [head_of(line) for line in lines]
+
+    def place(head: Dict[str, Any]) -> Tuple[int, int]:
+        return head.get("from", head["seq"]), head["seq"]
+
+    keep = set()
+    for name in {tuple(head["k"][1:5]) for head in heads if "k" in head}:
+        own = [head for head in heads if "k" in head and tuple(head["k"][1:5]) == name]
+        states, ends = [head for head in own if head["op"] in "AMSWN"], [head for head in own if head["op"] in "DX"]
+        s = max(states, key=place) if states else None
+        if s is not None:
+            ended = any(place(head) > place(s) and head["k"][5] == s["k"][5] for head in ends)
+            keep |= {s["seq"]} if not ended or place(s)[0] >= ends_from else set()
+        keep |= {head["seq"] for head in ends if place(head)[0] >= ends_from and (s is None or place(head) > place(s))}
+    gaps = [head for head in heads if head["op"] == "G"]
+    for opened in {head["gap"].get("opened", head["seq"]) for head in gaps}:
+        own = [head for head in gaps if opened in (head["seq"], head["gap"].get("opened"))]
+        z = own[-1]["gap"]
+        if z.get("to", last_time + 1) > last_time or z["cause"] == "damage":
+            keep |= {head["seq"] for head in own}
+    return [line for line, head in zip(lines, heads) if head["seq"] in keep]
+
+
+def check(segments: Dict[int, bytes], last: int, ends_from: int, parts: int = 1, **more: Any) -> Tuple[Dict[str, Any], Dict[str, bytes]]:
+    """A checkpoint at a slot: CHECKPOINT, and its parts by name."""
+    return roll(segments, 1, last, parts=parts, ends_from=ends_from, **more)
+
+
 def manifest(number: int, before: Optional[bytes], listed: List[Dict[str, Any]], **changes: Any) -> bytes:
     value = {"archive": ARCHIVE, "format": "0.2", "n": number, "prev": (bytes(32) if before is None else sha(before)).hex(), "software": "test",
              "windows": listed, "written": START + number, **changes}
@@ -410,14 +449,15 @@ def manifest(number: int, before: Optional[bytes], listed: List[Dict[str, Any]],
 
 
 def write_history(path: str, manifests: List[bytes], *bundles: Dict[str, bytes]) -> None:
-    for name, number in (("man", 0), ("hist", 0)):
+    for name in ("man", "hist", "ckpt"):
         os.makedirs(os.path.join(path, name), exist_ok=True)
     for number, data in enumerate(manifests, 1):
         with open(os.path.join(path, "man", f"{number:016x}"), "wb") as file:
             file.write(data)
     for some in bundles:
         for name, data in some.items():
-            with open(os.path.join(path, "hist", name), "wb") as file:
+            kind = data[-364:-362] if len(data) >= 384 else b""
+            with open(os.path.join(path, "ckpt" if kind == b"\3\0" else "hist", name), "wb") as file:
                 file.write(data)
 
 
@@ -429,9 +469,14 @@ def whole(window: Dict[str, Any], bundles: Dict[str, bytes], parts: Optional[Lis
         yield reader.open_bundle(reader.Blob(io.BytesIO(data), len(data)), ARCHIVE, parsed, part)
 
     try:
-        parsed = reader.read_window(window)
-        reader.check_window(parsed)
-        reader.read_whole(parsed, opened, parts)
+        if "endsFrom" in window:
+            parsed = reader.read_checkpoint(window)
+            reader.check_checkpoint(parsed, [])
+            reader.read_whole_checkpoint(parsed, opened, parts)
+        else:
+            parsed = reader.read_window(window)
+            reader.check_window(parsed)
+            reader.read_whole(parsed, opened, parts)
     except reader.Problem as problem:
         return problem.code
     return "ok"
@@ -1154,6 +1199,17 @@ def busy() -> Dict[int, bytes]:
     }
 
 
+def still() -> Dict[int, bytes]:
+    """As `busy`, but homes stay as they are."""
+    segments, maker = busy(), Maker()
+    again: Dict[int, bytes] = {}
+    for slot, data in segments.items():
+        read = reader.read_segment(data, ARCHIVE, slot)
+        lines = [(line.head_bytes + (b',"obj":' + line.obj + b"}" if line.obj is not None else b"")).decode().replace('"ns/moved"', '""') for line in read.lines()]
+        again[slot] = maker.segment(lines, list(read.public.entries.values()), read.public.complete)
+    return again
+
+
 class Windows(unittest.TestCase):
     def setUp(self) -> None:
         temporary = tempfile.TemporaryDirectory()
@@ -1508,6 +1564,327 @@ class Windows(unittest.TestCase):
         self.assertRegex(err, "^note: the window of slots 2 to 3 is read from its segments: E_CHAIN")
 
 
+def lived(seed: int) -> Dict[int, bytes]:
+    """A small random life. What is back-dated, named by gaps and left unobserved is drawn as the format allows it, not as a writer would."""
+    dice, maker, seq, clock = random.Random(seed), Maker(), 0, START
+    segments = {1: maker.segment([], [entry(None)])}
+    opened: List[Any] = []  # of each gap the seq that opened it, the newest instant it begins at, what it is about
+    far = dice.choice((2, 4, 40))  # how far back it goes
+    for slot in range(2, 12):
+        lines: List[str] = []
+        for _ in range(dice.choice((0, 1, 2, 4, 6))):
+            seq, clock = seq + 1, clock + dice.randrange(1, 3000)
+            op, name, uid = dice.choice("AMMSWNDDXXGGHZ"), dice.choice("abc"), dice.choice(("u1", "u1", "u2", "u3"))
+            more: Dict[str, Any] = {"reason": "r"} if op in "WX" else {}
+            if op == "G":
+                start, about = dice.randrange(START, clock + 1), {}
+                if dice.random() < 0.3:
+                    about = {"object": {"namespace": "ns", "name": name, "group": "kubevirt.io", "kind": "VirtualMachine"}}
+                back = dice.choice(opened[-far:]) if opened and dice.random() < 0.7 else None
+                if back is not None:
+                    start, about = dice.randrange(back[1] if seed % 2 else START, clock + 1), back[2]
+                more["gap"] = {"group": "kubevirt.io", "resource": "virtualmachines", "from": start, "cause": dice.choice(("stalled", "expired", "removed")), **about}
+                if back is not None:
+                    more["gap"].update(to=dice.randrange(start, clock + dice.choice((1, 9000))), opened=back[0])
+                    back[1] = start
+                else:
+                    if dice.random() < 0.2:
+                        more["gap"]["to"] = dice.randrange(start, clock + 5000)
+                    opened.append([seq, start, about])
+                if seed % 2 and dice.random() < 0.3:  # a gap that turns out to begin earlier says nothing else than before: bundles.md 5
+                    more["gap"]["detail"] = f"d{seq}"
+            elif op != "H":
+                more["k"] = ["ns/" + name, "ns", name, "kubevirt.io", "VirtualMachine", "" if op == "N" else uid]
+            if op in "AMSN" and seq > 1 and dice.random() < 0.4:
+                more["from_"] = dice.randrange(max(1, seq - far), seq)
+            if dice.random() < 0.2:
+                more["lo"] = dice.randrange(max(START, clock - 5000), clock)
+            more.update({"rv": str(seq)} if op == "W" else {"skip": 1} if op == "Z" else {})
+            lines.append(rec(seq, op, name, uid, obj(name, str(seq), uid) if op in "AMS" else None, t=clock, **more))
+        if not lines and dice.random() < 0.5:
+            clock += dice.randrange(2000)
+            maker.watermark = clock
+        proofs = [entry(dice.randrange(START, clock + 1), resource=name) for name in ("other", "virtualmachines") if dice.random() < 0.5]
+        segments[slot] = maker.segment(lines, proofs)
+    return segments
+
+
+class Checkpoints(unittest.TestCase):
+    def setUp(self) -> None:
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.path = os.path.join(temporary.name, "a")
+
+    def made(self, segments: Dict[int, bytes], windows: List[Tuple[Dict[str, Any], Dict[str, bytes]]], *points: Tuple[Dict[str, Any], Dict[str, bytes]],
+             damaged: Optional[Dict[int, bytes]] = None) -> None:
+        self.path += "x"
+        write_archive(self.path, {**segments, **(damaged or {})})
+        listed = {"checkpoints": [point for point, _ in points]} if points else {}
+        write_history(self.path, [manifest(1, None, [window for window, _ in windows], **listed)], *(bundles for _, bundles in [*windows, *points]))
+
+    def begun(self, *arguments: str) -> Tuple[Tuple[int, str, str], List[int]]:
+        """What the tool says, and the checkpoint that the answer came from, if any."""
+        used: List[int] = []
+        state_at = reader.state_at
+
+        def noted(archive: Any, *more: Any) -> Any:
+            used.extend([archive.start.window.last_slot] if archive.start else [])
+            return state_at(archive, *more)
+
+        try:
+            reader.state_at = noted
+            return run(*arguments), used
+        finally:
+            reader.state_at = state_at
+
+    def test_answers_of_random_lives_do_not_differ_by_checkpoints(self) -> None:
+        """Of checkpoints.md 1 and 4 as much as of the reader. Each life has several checkpoints, of which the newest that may be used is."""
+        used = 0
+        for seed in SEEDS:
+            dice, segments = random.Random(seed), lived(seed)
+            ends = {slot: reader.read_footer(data, len(data), ARCHIVE, slot) for slot, data in segments.items()}
+            windows, points, slot = [], [], 1
+            while slot < 10:
+                end = dice.randrange(slot, 11)
+                if ends[end].last_seq >= ends[slot].first_seq:
+                    windows.append(roll(segments, slot, end, dice.randrange(1, 5), dice.randrange(1, 3), dice.randrange(1, 5), dice.randrange(1, 9)))
+                    slot = end + 1
+                else:
+                    slot = 99 if end == 10 else slot
+            seqs = set()
+            for last in sorted(dice.sample(range(2, 11), 3)):  # also where a longer window has replaced the one that ended there
+                s = ends[last].last_seq
+                if s and s not in seqs and last <= windows[-1][0]["lastSegment"]:
+                    ends_from = dice.choice((1, s + 1, dice.randrange(1, s + 2), max(1, s - 3)))
+                    made = check(segments, last, ends_from, dice.randrange(1, 3), per_member=dice.randrange(1, 4), per_frame=dice.randrange(1, 5))
+                    if made[1]:
+                        points.append(made)
+                        seqs.add(s)
+            self.made(segments, windows, *points)
+            out = run("verify", self.path)[1]
+            self.assertRegex(out, f"readable: {len(windows)} of {len(windows)} windows")
+            if points:
+                self.assertIn(f"readable: {len(points)} of {len(points)} checkpoints\n", out)
+            self.assertEqual((out.count("\nE_"), out.count("was not compared")), (out.count("\nE_LINE"), 0), (seed, out))
+            last_seq, clock = ends[11].last_seq, ends[11].last_time
+            ats = [f"seq:{seq}" for seq in range(1, last_seq + 1)] + ["latest"]
+            ats += [reader.format_time(at) for footer in ends.values() for at in (footer.last_time, footer.last_time + 1, footer.first_time - 1)]
+            ats += [reader.format_time(dice.randrange(START, clock + 9)) for _ in range(6)]
+            for at in ats:
+                answer, begun = self.begun("dump", self.path, "--at", at, "--explain")
+                self.assertEqual(answer, run("dump", self.path, "--at", at, "--explain", "--log-only"), (seed, at, begun))
+                used += len(begun)
+        self.assertGreater(used, 10 * len(SEEDS))
+
+
+    def busy(self, *points: Tuple[int, int], windows: Tuple[Tuple[int, int], ...] = ((1, 3), (4, 6)), **more: Any) -> Dict[int, bytes]:
+        """An archive of `busy`, in which nothing changes its home, with checkpoints: slots and endsFrom."""
+        segments = still()
+        self.points = [check(segments, *point, **more) for point in points]
+        self.made(segments, [roll(segments, *slots) for slots in windows], *self.points)
+        return segments
+
+    def same(self, at: str, begun: List[int], note: str = "") -> None:
+        expected = run("dump", self.path, "--at", at, "--log-only")
+        (code, out, err), used = self.begun("dump", self.path, "--at", at)
+        self.assertEqual((code, out, used), (*expected[:2], begun), (at, err))
+        self.assertEqual(err.partition(note)[2].partition("\n")[2] if note else err, expected[2])
+        if note:
+            self.assertEqual(err.count("note: "), 1)
+
+    def test_the_newest_checkpoint_that_is_whole_and_not_later_than_the_instant_is_begun_with(self) -> None:
+        self.busy((3, 1), (6, 20), parts=2)
+        (old, _), (new, files) = self.points
+        for at, begun in (("latest", [6]), ("seq:40", [6]), ("seq:39", [6]), ("seq:38", [3]), ("seq:29", [3]), ("seq:28", []), ("seq:1", [])):
+            self.same(at, begun)
+        self.same(reader.format_time(new["lastTime"]), [6])
+        self.same(reader.format_time(new["lastTime"] - 1), [3])
+        self.assertEqual(run("verify", self.path)[0], 0)
+        for change, code in ((lambda data: None, "E_MISSING"), (lambda data: b"!" + data[1:], "E_BODY_HASH"), (lambda data: data[:-1], "E_FOOTER_MAGIC")):
+            part = new["parts"][1]
+            changed = change(files[part["sha256"]])
+            place = os.path.join(self.path, "ckpt", part["sha256"])
+            os.remove(place)
+            if changed is not None:
+                with open(place, "wb") as file:
+                    file.write(changed)
+            self.same("latest", [3], f"note: the checkpoint at slot 6 is not used: {code} ckpt/{part['sha256']} ")
+            self.assertEqual(run("log", self.path), run("log", self.path, "--log-only"))
+            code_found, out, _ = run("verify", self.path)
+            self.assertEqual((code_found, out.count(f"{code} ckpt/{part['sha256']} "), out.count("\nE_")), (7, 1, 1), out)
+            self.assertIn("readable: 1 of 2 checkpoints\n", out)
+            with open(place, "wb") as file:
+                file.write(files[part["sha256"]])
+        self.same("latest", [6])
+        self.assertEqual(self.begun("dump", self.path, "--at", "latest", "--log-only")[1], [])
+
+    def test_what_is_lost_before_a_checkpoint_does_not_matter_behind_it(self) -> None:
+        segments = self.busy((6, 1))
+        questions = ["latest", "seq:41", "seq:40", "seq:39"]
+        right = [run("dump", self.path, "--at", at) for at in questions]
+        for name in os.listdir(os.path.join(self.path, "hist")):
+            os.remove(os.path.join(self.path, "hist", name))
+        for slot in range(1, 7):
+            os.remove(os.path.join(self.path, "log", "0000", f"{slot:016x}"))
+        for at, answer in zip(questions, right):
+            (code, out, err), used = self.begun("dump", self.path, "--at", at)
+            err = "".join(row + "\n" for row in err.splitlines() if not row.startswith("note: the window"))  # who looks for the time of a record says so
+            self.assertEqual(((code, out, err), used), (answer, [6]), at)
+        self.assertEqual(run("dump", self.path, "--at", "seq:38")[0], 1)
+        self.assertEqual(run("dump", self.path, "--at", reader.format_time(self.points[0][0]["lastTime"] - 1))[0], 7)
+        self.assertIn("note: the checkpoint at slot 6 was not compared", run("verify", self.path)[1])
+
+    def test_a_checkpoint_is_not_used_where_what_is_behind_it_reaches_back(self) -> None:
+        """checkpoints.md 4.1 and 4.2. That the answer would be another one is seen by its endsFrom, which alone is changed."""
+        gap = {"group": "kubevirt.io", "resource": "virtualmachines", "cause": "expired", "from": START}
+        for late, ends_from, begun in (
+                (rec(5, "S", "vm", body=obj("vm", "7"), from_=1), 2, []), (rec(5, "S", "vm", body=obj("vm", "7"), from_=1), 1, [3]),
+                (rec(5, "S", "vm", body=obj("vm", "7"), from_=2), 2, [3]), (rec(5, "G", gap={**gap, "to": START + 9000, "opened": 3}), 5, []),
+                (rec(5, "G", gap={**gap, "to": START + 9000, "opened": 2}), 5, []), (rec(5, "G", gap={**gap, "to": START + 9000}), 5, [3])):
+            maker = Maker()
+            segments = {1: maker.segment([], [entry(None)]), 2: maker.segment([rec(1, "S", body=obj("vm")), rec(2, "D", body=obj("vm", "2")), rec(3, "G", gap={**gap, "to": START + 2500})]),
+                        3: maker.segment([rec(4, "S", "other", body=obj("other"))]), 4: maker.segment([late]), 5: maker.segment([rec(6, "H")])}
+            self.made(segments, [roll(segments, 1, 3), roll(segments, 4, 4)], check(segments, 3, ends_from))
+            for at in ("latest", "seq:4", "seq:5"):
+                self.same(at, begun)
+
+    def test_a_checkpoint_is_used_where_a_longer_window_holds_slots_on_both_sides(self) -> None:
+        segments = self.busy((3, 1), windows=((1, 6),))
+        for at in ("seq:29", "seq:33", "latest"):
+            self.same(at, [3])
+        path = os.path.join(self.path, "log", "0000", f"{5:016x}")
+        os.remove(path)
+        right = run("dump", self.path, "--at", "latest")
+        with open(path, "wb") as file:
+            file.write(segments[5])
+        self.assertEqual(run("dump", self.path, "--at", "latest"), right)
+
+    def test_a_checkpoint_is_not_used_once_a_slot_was_put_back_that_it_was_made_without(self) -> None:
+        """checkpoints.md 4.3 to 4.5."""
+        def gap(seq: int, **more: Any) -> str:
+            return rec(seq, "G", gap={"group": "kubevirt.io", "resource": "virtualmachines", "from": START + 1000, "cause": "damage", "detail": "segments 3", **more})
+
+        maker = Maker()
+        segments = {1: maker.segment([], [entry(START)]), 2: maker.segment([rec(1, "S", body=obj("vm"))], [entry(START + 1000)]),
+                    3: maker.segment([rec(2, "S", "ghost", body=obj("ghost"))])}
+        maker.previous, maker.epoch = bytes(32), 4
+        segments.update({4: maker.segment([], [entry(START + 1000)]), 5: maker.segment([gap(3), gap(4, to=START + 4000, opened=3)], [entry(START + 4000)]),
+                         6: maker.segment([rec(5, "A", "new", body=obj("new"))], [entry(START + 5000)]), 7: maker.segment([rec(6, "H")], [entry(START + 6000)])})
+        other = dict(segments)  # of which the writer of the checkpoint could read as much
+        other[3] = Maker().segment([])
+        lost = [line for slot in (2, 5, 6) for line in reader.read_segment(segments[slot], ARCHIVE, slot).lines()]
+        raw = [line.head_bytes + (b',"obj":' + line.obj + b"}" if line.obj is not None else b"") for line in lost]
+        keep = kept(raw, 1, START + 5000)
+        self.assertEqual([head_of(line)["seq"] for line in keep], [1, 3, 4, 5])
+        for without, put_back, begun in (([[3, 3]], False, [6]), ([[3, 3]], True, []), ([], False, [])):
+            point = check(segments, 6, 1, without=without, lines=lambda _: sorted(keep, key=lambda line: (sort_elements(line), head_of(line)["seq"])),
+                          entries=lambda _: resume({**segments, 3: b""}, 6))
+            self.made(segments, [roll(segments, 1, 2), roll(segments, 4, 6)], point, damaged={} if put_back else {3: b"x"})
+            (code, out, _), used = self.begun("dump", self.path, "--at", "latest")
+            self.assertEqual((code, used, out.count("ghost") > 0), (7 if not put_back and not without else 0, begun, put_back))
+        segments[3] = b"x"
+        self.made({**segments, 3: b"x"}, [roll(segments, 4, 6)], point)  # slot 2 lies in no window, and has records
+        self.assertEqual(self.begun("dump", self.path, "--at", "latest")[1], [])
+
+    def test_a_checkpoint_that_what_stands_behind_it_does_not_follow_is_not_used(self) -> None:
+        segments, other = still(), "1" * 64
+        of_head = check(segments, 6, 1, public_json=lambda text: text.replace(sha(segments[6]).hex().encode(), other.encode()),
+                        meta=lambda text: text.replace(sha(segments[6]).hex().encode(), other.encode()))
+        of_seq = check(segments, 6, 1, footer=put(last_seq=38), meta=lambda text: compact({**json.loads(text), "lastSeq": 38}).encode() + b"\n",
+                       lines=lambda lines: [line for line in lines if head_of(line)["seq"] < 38])
+        for point, told in ((of_head, {"head": other}), (of_seq, {"lastSeq": 38})):
+            self.made(segments, [roll(segments, 1, 5)], ({**point[0], **told}, point[1]), damaged={6: b"x"})
+            self.assertRegex(run("dump", self.path, "--at", "latest")[2], "^E_TRUNCATED 6 ")  # and slot 7 is not called damaged
+            self.same("latest", [])
+
+    def test_a_deep_check_replays_the_log(self) -> None:
+        segments = still()
+        flip = {"t": START + 38999}
+        cases: List[Tuple[str, Dict[str, Any], Dict[str, Any]]] = [
+            ("E_ROOT", {"lines": lambda lines: lines[:-1]}, {}), ("E_PUBLIC", {"entries": lambda entries: entries[1:]}, {}),
+            ("E_PUBLIC", {"point": lambda point: {**point, **flip}}, flip), ("E_CHAIN", {"footer": put(epoch=9), "meta": lambda m: compact({**json.loads(m), "epoch": 9}).encode() + b"\n"}, {}),
+            ("E_CHAIN", {"footer": put(nonce=b"9" * 16), "meta": lambda m: compact({**json.loads(m), "nonce": (b"9" * 16).hex()}).encode() + b"\n"}, {})]
+        for number, (code, hooks, told) in enumerate(cases):
+            point, files = check(segments, 6, 1, **hooks)
+            self.made(segments, [roll(segments, 1, 6)], ({**point, **told}, files))
+            status, out, _ = run("verify", self.path)
+            name = point["parts"][0]["sha256"]
+            self.assertEqual([line.split()[:2] for line in out.splitlines() if line.startswith("E_")], [[code, "ckpt/" + name]], (number, out))
+            self.assertEqual(status, 7)
+        self.made(segments, [roll(segments, 1, 6)], check(segments, 6, 1))
+        write_history(self.path, [], check(segments, 3, 1)[1])
+        status, out, _ = run("verify", self.path)
+        self.assertEqual((status, out.count("note: ckpt/"), out.count("is named by no manifest")), (0, 1, 1), out)
+
+    def test_every_broken_checkpoint_gives_its_code(self) -> None:
+        segments, field = still(), "E_FOOTER_FIELD"
+        cases: List[Tuple[str, Dict[str, Any]]] = [
+            ("ok", {}), (field, {"footer": put(kind=2)}), (field, {"footer": put(kind=1)}), (field, {"footer": put(level=1)}), (field, {"footer": put(first_slot=2)}),
+            (field, {"footer": put(first_seq=2)}), (field, {"footer": put(previous=b"1" * 32)}), (field, {"footer": put(records=99)}), (field, {"footer": put(flags=124)}),
+            ("E_COUNT", {"footer": put(last_slot=5)}), ("E_COUNT", {"footer": put(first_time=START + 1)}), ("E_COUNT", {"footer": put(last_time=START + 50000)}),
+            ("E_META", {"meta": lambda m: m.replace(b'"checkpoint"', b'"history"')}), ("E_PUBLIC", {"public_json": lambda j: j.replace(b'"checkpoint"', b'"checkpoint2"')}),
+            ("E_PUBLIC", {"public_json": lambda j: j.replace(b'"earliest":{}', b'"earliest":{"from":1}')}), ("E_PUBLIC", {"public_json": lambda j: j.replace(b'"earliest":{}', b'"earliest":0')}),
+            ("E_COUNT", {"point": lambda p: {**p, "endsFrom": 4}}), ("E_COUNT", {"point": lambda p: {**p, "t": p["t"] - 1}}), ("E_COUNT", {"point": lambda p: {**p, "without": [[2, 3]]}}),
+            ("E_SEQ", {"lines": lambda lines: lines + lines[-1:]}), ("E_INDEX", {"lines": lambda lines: lines[::-1]}),
+            ("E_SEQ", {"lines": lambda lines: [rec(1, "M", "busy", body=obj("busy")).encode()] + [line for line in lines if head_of(line).get("k", [0] * 3)[2] == "busy"]}),
+            ("E_SEQ", {"lines": lambda lines: [rec(4, "H").encode()]}), ("E_SEQ", {"lines": lambda lines: [rec(4, "Z", skip=1).encode()]}),
+            ("E_SEQ", {"lines": lambda lines: [rec(4, "D").encode(), rec(5, "A", body=obj("vm")).encode()]}), ("E_SEQ", {"lines": lambda lines: [rec(2, "D").encode()]}),
+            ("E_SEQ", {"lines": lambda lines: [rec(40, "S", body=obj("vm"), t=START + 38000).encode()]}), ("E_TIME", {"lines": lambda lines: [rec(4, "S", body=obj("vm"), t=START - 1).encode()]}),
+            ("E_TIME", {"lines": lambda lines: [rec(4, "S", body=obj("vm"), t=START + 9).encode(), rec(5, "S", "wm", body=obj("wm"), t=START + 9).encode()]}),
+            ("E_INDEX", {"filter": lambda bits: bits + b"\0"}), ("E_PUBLIC", {"entries": lambda entries: entries[::-1]})]
+        for member, values in {"endsFrom": (0, 41, "1", None), "t": (START - 1, START + 10**9, 5, None),
+                               "without": ([], {}, [[1]], [[2, 1]], [[0, 1]], [[7, 7]], [[1, 1], [2, 2]], [[3, 4], [1, 1]], [["1", 1]], None)}.items():
+            cases += [("E_PUBLIC", {"point": lambda p, member=member, value=value: {**p, member: value}}) for value in values]
+        for number, (expected, hooks) in enumerate(cases):
+            window, files = check(segments, 6, 3, **hooks)
+            self.assertEqual(whole(window, files), expected, (number, hooks))
+        made = check(segments, 6, 1)
+        history = roll(segments, 1, 6, public_json=lambda j: j[:-1] + b',"checkpoint":{"endsFrom":1,"t":%d}}' % START)
+        self.assertEqual((whole(*made), whole(*history)), ("ok", "E_PUBLIC"))
+        window, files = check(segments, 6, 1, parts=3)
+        self.assertEqual((whole(window, files), whole({**window, "root": "0" * 64}, files), whole(window, files, [2])), ("ok", "E_ROOT", "ok"))
+        self.assertEqual(whole({**window, "parts": window["parts"][::-1]}, files), "E_META")
+        self.assertEqual(whole({**window, "parts": window["parts"][:1] * 2 + window["parts"][1:]}, files), "E_META")
+
+    def test_no_flipped_bit_of_a_checkpoint_passes(self) -> None:
+        window, files = check(still(), 6, 1)
+        (name, data), = files.items()
+        dice = random.Random(3)
+        for at in range(0, len(data), 5):
+            changed = bytearray(data)
+            changed[at] ^= 1 << dice.randrange(8)
+            self.assertNotEqual(whole(window, {name: bytes(changed)}), "ok", at)
+
+    def test_every_broken_list_of_checkpoints_gives_its_code(self) -> None:
+        segments = still()
+        a, b, w = check(segments, 3, 1)[0], check(segments, 6, 20)[0], roll(segments, 1, 6)[0]
+        code = Manifests.code
+
+        def told(*points: Any, **more: Any) -> bytes:
+            return manifest(1, None, [w], **{"checkpoints": list(points), **more})
+
+        self.assertEqual(code(self, told(a, b)), "ok")  # type: ignore[arg-type]
+        part = a["parts"][0]
+        bad: List[bytes] = [told(), told(b, a), told(a, a), told(5), manifest(1, None, [w], checkpoints={}), told({**b, "head": "1" * 64}), told({**b, "lastSeq": 40}),
+                            told({**b, "lastTime": b["lastTime"] + 1}), told(a, {**b, "lastSegment": 5, "lastSeq": a["lastSeq"]}), told(a, {**b, "lastSegment": 5, "lastTime": a["lastTime"] - 1})]
+        for member, values in {
+                "endsFrom": (0, 31, True, "1", None), "firstTime": (5, a["t"] + 1, None), "head": ("x", None), "lastSegment": (0, 1.5, None), "lastSeq": (0, None), "lastTime": (a["t"] - 1, None),
+                "root": (0, None), "t": (a["firstTime"] - 1, a["lastTime"] + 1, None), "without": ([], [[0, 1]], [[1, 4]], [[1, 1], [2, 3]], [[3, 2]], "x", [[1, 1, 1]]),
+                "parts": ([], [part] * 4097, [{**part, "size": 383}], [{**part, "records": 30}], [{**part, "records": 0}], [{**part, "sha256": "x"}], None)}.items():
+            bad += [told({key: item for key, item in {**a, member: value}.items() if item is not None}) for value in values]
+        for number, data in enumerate(bad):
+            self.assertEqual(code(self, data), "E_MANIFEST", (number, data[:400]))  # type: ignore[arg-type]
+        wide = {**b, "lastSegment": 1 << 20, "without": [[1, 1 << 16]]}
+        self.assertEqual(code(self, told(a, wide)), "ok")  # type: ignore[arg-type]
+        self.assertEqual(code(self, told(a, {**wide, "without": [[1, (1 << 16) + 1]]})), "E_MANIFEST")  # type: ignore[arg-type]
+        self.assertEqual(code(self, told(a, {**wide, "without": [[1, 1 << 15], [(1 << 15) + 2, (1 << 16) + 2]]})), "E_MANIFEST")  # type: ignore[arg-type]
+        before = manifest(1, None, [], checkpoints=[a, b])
+        for expected, points in (("ok", [a, b]), ("ok", [b]), ("ok", None), ("ok", [{**a, "endsFrom": 2, "root": "1" * 64}]), ("ok", [{**a, "without": [[1, 1]], "root": "1" * 64}]),
+                                 ("E_MANIFEST", [{**a, "root": "1" * 64}]), ("E_MANIFEST", [{**a, "head": "1" * 64}]), ("E_MANIFEST", [{**a, "t": a["t"] - 1}]),
+                                 ("E_MANIFEST", [{**a, "lastSeq": a["lastSeq"] + 1}]), ("E_MANIFEST", [{**a, "lastTime": a["lastTime"] + 1}]), ("ok", [{**a, "firstTime": a["firstTime"] + 1}])):
+            self.assertEqual(code(self, manifest(2, before, [], checkpoints=points), 2, before), expected, points)  # type: ignore[arg-type]
+
+
 class Bundles(unittest.TestCase):
     def test_every_broken_footer_of_a_bundle_gives_its_code(self) -> None:
         segments = busy()
@@ -1764,6 +2141,136 @@ class Bundles(unittest.TestCase):
         self.assertEqual((some.bytes(), len(some.bytes())), (bloom(lines), 64))
 
 
+class Beginnings(unittest.TestCase):
+    """checkpoints.md 4: with which checkpoint `dump` begins, and when it does without."""
+
+    def setUp(self) -> None:
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.path = os.path.join(temporary.name, "a")
+
+    def made(self, segments: Dict[int, bytes], windows: List[Tuple[int, int]], *points: Tuple[Dict[str, Any], Dict[str, bytes]]) -> None:
+        """An archive with these windows, of its own segments, and these checkpoints."""
+        self.path += "x"
+        rolled = [roll(segments, first, last) for first, last in windows]
+        write_archive(self.path, segments)
+        data = manifest(1, None, [window for window, _ in rolled], checkpoints=[point for point, _ in points])
+        write_history(self.path, [data], *(bundles for _, bundles in [*rolled, *points]))
+
+    def spoil(self, *slots: int) -> None:
+        for slot in slots:
+            with open(os.path.join(self.path, "log", "0000", f"{slot:016x}"), "wb") as file:
+                file.write(b"x")
+
+    def begun(self, at: str, *more: str) -> Tuple[Tuple[int, str, str], Optional[int]]:
+        """What `dump` says, and the slot of the checkpoint that it began with."""
+        used: List[Optional[int]] = []
+        state_at = reader.state_at
+
+        def noted(archive: Any, *rest: Any) -> Any:
+            used.append(archive.start.window.last_slot if archive.start else None)
+            return state_at(archive, *rest)
+
+        with unittest.mock.patch.object(reader, "state_at", noted):
+            answer = run("dump", self.path, "--at", at, "--explain", *more)
+        return answer, used[0] if used else None
+
+    def same(self, wanted: Dict[str, Optional[int]]) -> None:
+        """Each answer is that of the log, and begins with the checkpoint wanted."""
+        for at, slot in wanted.items():
+            answer, used = self.begun(at)
+            self.assertEqual((answer, used), (run("dump", self.path, "--at", at, "--explain", "--log-only"), slot), at)
+            self.assertEqual(answer[0], 0, at)
+
+    def names(self, at: str) -> Tuple[int, List[str]]:
+        code, out, _ = run("dump", self.path, "--at", at)
+        return code, [json.loads(line)["name"] for line in out.splitlines()]
+
+    def test_an_answer_begins_with_the_newest_checkpoint_before_it_and_is_that_of_the_log(self) -> None:
+        maker = Maker()
+        segments = {1: maker.segment([], [entry(START)])}
+        for slot in range(2, 9):
+            lines = [rec(seq, "AMD"[slot % 3], "vm%d" % (seq % 3), body=obj("vm%d" % (seq % 3), str(seq))) for seq in range(4 * slot - 7, 4 * slot - 3)]
+            if slot == 5:  # not kept, and in a window that goes on behind the checkpoint
+                gap = {"group": "kubevirt.io", "resource": "virtualmachines", "from": START + 500, "to": START + 900, "cause": "expired"}
+                lines[1] = rec(14, "G", gap=gap)
+            segments[slot] = maker.segment(lines, [entry(START + slot * 4000)])
+        points = check(segments, 3, 1, 2), check(segments, 5, 9)
+        wanted = {"seq:7": None, "seq:8": 3, "seq:15": 3, "seq:16": 5, "seq:21": 5, "latest": 5, reader.format_time(START + 16000): 5,
+                  reader.format_time(START + 15999): 3, reader.format_time(START + 8000): 3, reader.format_time(START + 7999): None}
+        for windows in ([(1, 3), (4, 5)], [(1, 5)], [(1, 7)], [(1, 4), (5, 7)]):
+            self.made(segments, windows, *points)
+            self.same(wanted)
+            for folder in ("hist", "log/0000"):  # of what it stands for, nothing is read
+                answers = {at: self.begun(at) for at, slot in wanted.items() if slot == 5}
+                for name in os.listdir(os.path.join(self.path, folder)):
+                    if folder == "hist" or int(name, 16) <= 5:
+                        os.remove(os.path.join(self.path, folder, name))
+                for at, (answer, slot) in answers.items():
+                    got, used = self.begun(at)
+                    self.assertEqual((got[:2], used), (answer[:2], slot), (windows, folder, at))
+            self.assertEqual(self.begun("latest", "--log-only")[0][0], 7)
+        self.assertEqual(self.names("seq:7"), (1, []))
+
+    def test_a_gap_that_ends_between_a_record_and_the_fence_behind_it_covers_that_record(self) -> None:
+        gap = {"group": "kubevirt.io", "resource": "virtualmachines", "from": START, "to": START + 1500, "cause": "expired"}
+        maker = Maker()
+        segments = {1: maker.segment([], [entry(START)]), 2: maker.segment([rec(1, "G", gap=gap), rec(2, "S", body=obj("vm"), t=START + 1100)])}
+        maker.watermark = START + 2000
+        segments[3] = maker.segment([], [entry(START + 2000)])
+        segments[4] = maker.segment([rec(3, "H")])
+        self.made(segments, [(1, 3)], check(segments, 3, 3))
+        self.same({"seq:2": None, reader.format_time(START + 1499): None, reader.format_time(START + 2000): 3, "latest": 3})
+        self.assertEqual(len(json.loads(self.begun("seq:2")[0][2])["gaps"]), 1)
+
+    def passed_over(self) -> Dict[int, bytes]:
+        """Slot 3 was damaged, and is named by a gap in slot 6."""
+        gap = {"group": "kubevirt.io", "resource": "virtualmachines", "from": START, "cause": "damage", "detail": "segments 3"}
+        maker = Maker()
+        return {1: maker.segment([], [entry(START)]), 2: maker.segment([rec(1, "S", body=obj("vm", "1"))], [entry(START + 1000)]),
+                3: maker.segment([rec(2, "S", "ghost", body=obj("ghost", "2"))], [entry(START + 2000)]), 4: maker.segment([rec(3, "H")], [entry(START + 3000)]),
+                5: maker.segment([], [entry(START + 3000)]), 6: maker.segment([rec(4, "G", gap=gap), rec(5, "G", gap={**gap, "to": START + 4000, "opened": 4})], [entry(START + 5000)]),
+                7: maker.segment([rec(6, "H")], [entry(START + 6000)]), 8: maker.segment([rec(7, "H")], [entry(START + 7000)])}
+
+    def test_no_checkpoint_is_used_beside_records_that_lie_in_no_window(self) -> None:
+        segments, maker = self.passed_over(), Maker()
+        maker.slot = 2
+        left = {**segments, 3: maker.segment([], [entry(START + 2000)])}
+        self.made(segments, [(1, 2), (4, 4)], check(left, 4, 4))
+        self.same({"seq:3": None})
+        self.assertEqual(self.names("seq:3"), (0, ["ghost", "vm"]))
+        self.spoil(3)
+        self.assertEqual((self.names("seq:3"), self.begun("seq:3")[1]), ((0, ["vm"]), 4))
+        self.made(segments, [(1, 4), (6, 6)], check(segments, 6, 6, without=[[3, 3]]), check(segments, 7, 6, without=[[3, 3]]))
+        self.spoil(3)
+        self.assertEqual(self.begun("latest")[1], 6, "slot 5 is a fence; slot 7 lies in no window and has records")
+
+    def test_answers_do_not_differ_where_the_home_of_an_object_changes_behind_a_checkpoint(self) -> None:
+        used = 0
+        for seed in range(8):
+            dice, maker, seq = random.Random(seed), Maker(), 0
+            segments = {1: maker.segment([], [entry(START)])}
+            for slot in range(2, 8):
+                lines = []
+                for seq in range(seq + 1, seq + 1 + dice.randrange(1, 6)):
+                    op, name, uid = dice.choice("AMSWNDX"), dice.choice("ab"), dice.choice(("u1", "u2"))
+                    home = dice.choice(("", "ns/a", "ns/b", "z")) if slot > 3 else "ns/" + name
+                    more: Dict[str, Any] = {"k": [home, "ns", name, "kubevirt.io", "VirtualMachine", "" if op == "N" else uid]}
+                    more.update({"rv": str(seq), "reason": "r"} if op == "W" else {"reason": "r"} if op == "X" else {})
+                    if op in "AMSN" and seq > 1 and dice.random() < 0.3:
+                        more["from_"] = dice.randrange(max(1, seq - 8), seq)
+                    lines.append(rec(seq, op, name, uid, obj(name, str(seq), uid) if op in "AMS" else None, **more))
+                segments[slot] = maker.segment(lines, [entry(START + seq * 1000)])
+            ends_from = dice.randrange(1, reader.read_footer(segments[3], len(segments[3]), ARCHIVE, 3).last_seq + 2)
+            point = check(segments, 3, ends_from)
+            self.made(segments, dice.choice(([(1, 3), (4, 6)], [(1, 6)], [(1, 2), (3, 5)])), *([point] if point[1] else []))
+            for at in [f"seq:{at}" for at in range(1, seq + 1)] + ["latest"]:
+                answer, begun = self.begun(at)
+                self.assertEqual(answer, run("dump", self.path, "--at", at, "--explain", "--log-only"), (seed, at, begun))
+                used += begun is not None
+        self.assertGreater(used, 30)
+
+
 class Manifests(unittest.TestCase):
     def code(self, data: bytes, n: int = 1, before: Optional[bytes] = None) -> str:
         try:
@@ -1870,6 +2377,7 @@ class Manifests(unittest.TestCase):
         self.assertLess(3, len(harmless))
 
 
+SEEDS = range(int(os.environ.get("READER_LIVES", "6")))  # more of them: READER_LIVES=1000
 NIL1 = "00000000-0000-0000-0000-000000000001"
 
 

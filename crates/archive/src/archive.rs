@@ -10,18 +10,16 @@ use std::{
     },
 };
 
-use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
-use tokio::sync::OnceCell;
-use vmrewind_model::{Digest, Record, RecordKey, Seq};
+use futures::{Stream, TryStreamExt as _, stream};
+use vmrewind_model::{Digest, RecordKey};
 
 use crate::{
-    ArchiveError, At, Cpu, Damage, Head, Identity, Part, Progress, Segment, SeqRange, State, Store, Timeline,
+    ArchiveError, At, Cpu, Damage, Head, Identity, Part, Progress, Segment, State, Store, Timeline,
     format::{
         Code,
         fault::Fault,
         home::{Home, Lock},
         limits,
-        line::Line,
     },
     head,
     manifest::{self, Rolled},
@@ -48,6 +46,15 @@ pub struct Archive {
     pub(crate) hole: Arc<Mutex<Option<read::Hole>>>,
     /// How bodies are written and read.
     pub(crate) lock: Lock,
+}
+
+/// What the newest manifest names.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RolledUp {
+    pub(crate) windows: Vec<Rolled>,
+    pub(crate) checkpoints: Vec<Rolled>,
+    /// Why it cannot be read, if so.
+    pub(crate) damage: Option<Damage>,
 }
 
 impl Archive {
@@ -108,22 +115,23 @@ impl Archive {
         self
     }
 
-    /// The windows that were rolled up and may be read in place of their segments, and what is wrong with the newest manifest if
-    /// it cannot be read.
+    /// The windows that were rolled up and may be read in place of their segments, the checkpoints, and what is wrong with the
+    /// newest manifest if it cannot be read.
     ///
     /// # Errors
     /// Those of the store.
-    pub(crate) async fn windows(&self) -> Result<(Vec<Rolled>, Option<Damage>), ArchiveError> {
+    pub(crate) async fn rolled_up(&self) -> Result<RolledUp, ArchiveError> {
         if !self.rolled {
-            return Ok((Vec::new(), None));
+            return Ok(RolledUp::default());
         }
         match manifest::newest(self).await {
             Ok(found) => {
-                let windows = found.map(|found| found.manifest.windows).unwrap_or_default();
+                let all = found.map(|found| (found.manifest.windows, found.manifest.checkpoints));
+                let (windows, checkpoints) = all.unwrap_or_default();
                 self.standing.get_or_init(|| windows.clone());
-                Ok((windows, None))
+                Ok(RolledUp { windows, checkpoints, damage: None })
             }
-            Err(ArchiveError::Damaged(damage)) => Ok((Vec::new(), Some(*damage))),
+            Err(ArchiveError::Damaged(damage)) => Ok(RolledUp { damage: Some(*damage), ..RolledUp::default() }),
             Err(error) => Err(error),
         }
     }
@@ -216,7 +224,7 @@ impl Archive {
             return Ok(Vec::new());
         }
         if self.standing.get().is_none() {
-            Box::pin(self.windows()).await?;
+            Box::pin(self.rolled_up()).await?;
         }
         Ok(self.standing.get().cloned().unwrap_or_default())
     }
@@ -243,90 +251,6 @@ impl Archive {
                 part @ Part::Whole(_) => part,
             })
         })
-    }
-
-    /// Reads records in order. Ends after the first error.
-    pub fn records(&self, range: SeqRange) -> impl Stream<Item = Result<Record, ArchiveError>> + Send + '_ {
-        self.judged(self.selected(range, |_| true))
-    }
-
-    /// Reads the records of the keys that pass `filter`, and those that are about no single key (gaps and
-    /// heartbeats), in order. Ends after the first error.
-    pub fn history<'a>(
-        &'a self,
-        filter: &'a (dyn Fn(&RecordKey) -> bool + Sync),
-        range: SeqRange,
-    ) -> impl Stream<Item = Result<Record, ArchiveError>> + Send + 'a {
-        self.judged(self.told(filter, range))
-    }
-
-    /// As [`Self::history`], but goes on behind damaged segments, which are told in their place, before what is left of
-    /// them. Ends after the first error; all are those of the store.
-    pub fn told<'a>(
-        &'a self,
-        filter: &'a (dyn Fn(&RecordKey) -> bool + Sync),
-        range: SeqRange,
-    ) -> impl Stream<Item = Result<Told, ArchiveError>> + Send + 'a {
-        self.selected(range, move |line| line.head.key.as_ref().is_none_or(filter))
-    }
-
-    /// Takes damage for an error, unless it is to be passed over.
-    fn judged<'a>(
-        &'a self,
-        told: impl Stream<Item = Result<Told, ArchiveError>> + Send + 'a,
-    ) -> impl Stream<Item = Result<Record, ArchiveError>> + Send + 'a {
-        // The ends of the segments are read once, at the first damage.
-        let timeline = Arc::new(OnceCell::new());
-        let judged = told.filter_map(move |told| {
-            let timeline = Arc::clone(&timeline);
-            async move {
-                match told {
-                    Ok(Told::Record(record)) => Some(Ok(*record)),
-                    Ok(Told::Damage(_)) if self.passing => None,
-                    Ok(Told::Damage(damage)) => {
-                        match timeline.get_or_try_init(|| Box::pin(timeline::from_ends(self))).await {
-                            Ok(timeline) if timeline.accounts_for(&damage) => None,
-                            Ok(_) => Some(Err(damage.into())),
-                            Err(error) => Some(Err(error)),
-                        }
-                    }
-                    Err(error) => Some(Err(error)),
-                }
-            }
-        });
-        until_error(judged)
-    }
-
-    fn selected<'a>(
-        &'a self,
-        range: SeqRange,
-        test: impl Fn(&Line) -> bool + Send + Sync + 'a,
-    ) -> impl Stream<Item = Result<Told, ArchiveError>> + Send + 'a {
-        let slots = async move {
-            let newest = self.extent().await?;
-            let first = if range.first <= Seq(1) { 1 } else { read::slot_of(self, range.first, newest).await? };
-            let last = read::slot_of(self, range.last, newest).await?.min(newest);
-            Ok::<_, ArchiveError>(read::parts(self.clone(), first..=last))
-        };
-        let test = Arc::new(test);
-        let told = stream::once(slots).try_flatten().and_then(move |part| {
-            let test = Arc::clone(&test);
-            async move {
-                let (damage, segment) = match part {
-                    Part::Whole(segment) => (None, Some(segment)),
-                    Part::Damaged(damage, left) => (Some(read::surround(self, *damage).await?), left),
-                };
-                let wanted = |line: &&Line| range.contains(line.head.seq) && test(line);
-                let of = |line: &Line, segment: &Segment| segment.record(line).transpose();
-                let records = segment
-                    .iter()
-                    .flat_map(|segment| segment.lines.iter().filter(wanted).filter_map(|line| of(line, segment)));
-                let records = records.map(|record| record.map(|record| Told::Record(Box::new(record))));
-                let damage = damage.map(|damage| Ok(Told::Damage(Box::new(damage))));
-                Ok(stream::iter(damage.into_iter().chain(records).collect::<Vec<_>>()))
-            }
-        });
-        until_error(told.try_flatten())
     }
 
     /// Reads what the ends of all segments say, and all gap records: who wrote when, and what is proven. Passes over what is
@@ -361,23 +285,4 @@ impl Archive {
     ) -> Result<State, ArchiveError> {
         state::at(self, at, filter, progress).await
     }
-}
-
-/// What a history tells.
-#[derive(Clone, Debug)]
-pub enum Told {
-    /// What happened.
-    Record(Box<Record>),
-    /// What happened here is lost, or some of it.
-    Damage(Box<Damage>),
-}
-
-/// Ends a stream after its first error.
-fn until_error<T: Send>(
-    stream: impl Stream<Item = Result<T, ArchiveError>> + Send,
-) -> impl Stream<Item = Result<T, ArchiveError>> + Send {
-    stream.scan(false, |failed, item| {
-        let end = std::mem::replace(failed, item.is_err());
-        futures::future::ready((!end).then_some(item))
-    })
 }

@@ -8,6 +8,7 @@ use vmrewind_model::{Digest, ResumeEntry, Timestamp};
 
 use crate::{
     Archive, ArchiveError, Cpu, Head, Now, ResumeMap, Writer,
+    archive::RolledUp,
     format::{
         Code, decode,
         encode::{self, Draft, Encoded},
@@ -118,7 +119,7 @@ async fn may_append(archive: &Archive) -> Result<(), ArchiveError> {
 /// Checks that the log does not end before what was rolled up of it: then segments were lost, and slots would be used twice.
 /// `slot` is the one that the caller takes.
 async fn goes_on(archive: &Archive, slot: u64) -> Result<(), ArchiveError> {
-    let (windows, damage) = archive.windows().await?;
+    let RolledUp { windows, damage, .. } = archive.rolled_up().await?;
     if let Some(damage) = damage {
         // Nothing was deleted, so that the log alone tells where it ends. Recording must not wait for a repair.
         tracing::warn!(%damage, "the newest manifest cannot be read; the log goes on without it");
@@ -134,7 +135,7 @@ async fn goes_on(archive: &Archive, slot: u64) -> Result<(), ArchiveError> {
 
 /// Checks that nothing was rolled up of a slot that was just taken.
 async fn is_newest(archive: &Archive, slot: u64) -> Result<(), ArchiveError> {
-    let (windows, _) = archive.windows().await?;
+    let RolledUp { windows, .. } = archive.rolled_up().await?;
     let told = window::successor(archive, &windows, slot).await?;
     // If there is a segment behind it, another writer took over since; that is found out by the next create.
     if told <= slot || archive.store.size(&paths::segment(slot + 1)).await?.is_some() {

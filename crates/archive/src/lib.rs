@@ -23,8 +23,10 @@ mod fence;
 mod forgers;
 pub mod format;
 mod head;
+mod history;
 mod identity;
 mod init;
+mod kept;
 mod keys;
 mod maintain;
 mod manifest;
@@ -40,7 +42,7 @@ mod url;
 pub mod verify;
 mod window;
 
-pub use archive::{Archive, Told};
+pub use archive::Archive;
 pub use commit::{Durable, Now, SegmentInput, SegmentRef, Writer};
 pub use copy::{Amount, Copied, CopyOptions, Newest, copy, copyable};
 pub use cpu::Cpu;
@@ -51,6 +53,7 @@ pub use format::limits::TEXT as MAX_TEXT;
 pub use format::{Code, FormatVersion, ResumeMap, Segment, SegmentSummary, SeqRange};
 pub use format::{KeyError, Recipient, SecretKey};
 pub use head::Head;
+pub use history::Told;
 pub use identity::{Features, Identity};
 pub use init::{NewArchive, init};
 pub use keys::{

@@ -5,20 +5,26 @@
 //! Does not: delete anything, or touch what is damaged.
 
 mod broken;
+mod checkpoint;
 mod merge;
 mod plan;
 mod roll;
+mod round;
+mod sieve;
 mod write;
 
-use vmrewind_model::{Digest, Timestamp};
+use std::time::Duration;
+
+use vmrewind_model::Digest;
 
 use crate::{
-    Archive, ArchiveError, Code, Damage, Now, StoreKind,
-    format::{bundle::Cut, fault::Fault},
+    Archive, ArchiveError, Damage, Now, StoreKind,
+    format::bundle::Cut,
     manifest::{self, Found, Manifest, Rolled},
-    paths, read, window,
+    paths,
 };
 use broken::Broken;
+use round::Round;
 
 /// The longest windows that are made: a day.
 const HIGHEST: u16 = 4;
@@ -36,6 +42,15 @@ const MOST_RECORDS: u64 = 1 << 20;
 /// more are added.
 const MOST_WINDOWS: usize = 16_384;
 
+/// The shortest windows at whose end a checkpoint is made: an hour.
+const CHECKPOINT_LEVEL: u16 = 3;
+
+/// With less history than this since the last one no checkpoint is made before the day is over.
+const LEAST_HISTORY: u64 = 64 << 10;
+
+/// How long before its last instant a checkpoint holds ends of what has no state any more.
+const ENDS: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// How often another maintainer may be faster before this one gives up.
 const RACES: usize = 16;
 
@@ -50,6 +65,9 @@ pub struct Rules {
     most_records: u64,
     most_windows: usize,
     windows_at_once: usize,
+    checkpoint_level: u16,
+    least_history: u64,
+    ends: Duration,
     cut: Cut,
 }
 
@@ -66,6 +84,9 @@ impl Rules {
             most_records: MOST_RECORDS,
             most_windows: MOST_WINDOWS,
             windows_at_once: WINDOWS_AT_ONCE,
+            checkpoint_level: CHECKPOINT_LEVEL,
+            least_history: LEAST_HISTORY,
+            ends: ENDS,
             cut: Cut::USUAL,
         }
     }
@@ -93,6 +114,8 @@ pub struct Maintained {
     pub segments: u64,
     /// How many windows were made, shorter ones that longer ones have replaced since included.
     pub windows: u64,
+    /// How many checkpoints were made.
+    pub checkpoints: u64,
     /// Bytes of what was written.
     pub bytes: u64,
     /// The newest manifest; 0 if there is none.
@@ -125,13 +148,14 @@ pub async fn maintain(archive: &Archive, rules: &Rules, door: Door<'_>) -> Resul
     let mut races = 0;
     let mut found = manifest::newest(archive).await?;
     loop {
-        let windows = found.as_ref().map(|found| found.manifest.windows.clone()).unwrap_or_default();
+        let standing = found.as_ref().map(Standing::of).unwrap_or_default();
+        let windows = &standing.windows;
         let newest = archive.extent().await?;
         (done.manifest, done.standing) = (number(found.as_ref()), windows.len() as u64);
         done.covered = windows.iter().map(|rolled| rolled.window.slots[1] + 1 - rolled.window.slots[0]).sum();
         done.all = newest;
         let round = Round { archive, rules, door: &door, newest };
-        let Some(next) = round.windows(windows, &mut broken, &mut done).await? else {
+        let Some(next) = round.next(standing, &mut broken, &mut done).await? else {
             done.damage.extend(broken.hopeless());
             return Ok(done);
         };
@@ -154,178 +178,18 @@ fn number(found: Option<&Found>) -> u64 {
     found.map_or(0, |found| found.manifest.n)
 }
 
-/// What one manifest adds to the one before it.
-struct Round<'a> {
-    archive: &'a Archive,
-    rules: &'a Rules,
-    door: &'a Door<'a>,
-    /// The newest slot.
-    newest: u64,
+/// What a manifest names.
+#[derive(Clone, Default)]
+struct Standing {
+    windows: Vec<Rolled>,
+    checkpoints: Vec<Rolled>,
 }
 
-impl Round<'_> {
-    /// Returns the windows with those that are due next; none if none are.
-    async fn windows(
-        &self,
-        mut windows: Vec<Rolled>,
-        broken: &mut Broken,
-        done: &mut Maintained,
-    ) -> Result<Option<Vec<Rolled>>, ArchiveError> {
-        let Some(end) = last_instant(self.archive, self.newest).await? else { return Ok(None) };
-        // Longer windows come first: what makes the manifest longer has to wait until they have made it shorter.
-        loop {
-            match self.merge(&mut windows, end, broken, done).await? {
-                Merged::Some => return Ok(Some(windows)),
-                Merged::None => break,
-                Merged::Broken => {}
-            }
-        }
-        if windows.len() < self.rules.most_windows && self.roll(&mut windows, end, broken, done).await? {
-            return Ok(Some(windows));
-        }
-        while let Some(n) = broken.next(&windows) {
-            if let Some(made) = self.remake(&windows, n, end, broken).await? {
-                made.iter().for_each(|rolled| count(done, rolled));
-                done.remade += 1;
-                windows.splice(n..=n, made);
-                return Ok(Some(windows));
-            }
-        }
-        Ok(None)
+impl Standing {
+    fn of(found: &Found) -> Self {
+        let Manifest { windows, checkpoints, .. } = &found.manifest;
+        Self { windows: windows.clone(), checkpoints: checkpoints.clone() }
     }
-
-    /// Rolls up segments that are due and lie in no window; false if there are none.
-    async fn roll(
-        &self,
-        windows: &mut Vec<Rolled>,
-        end: Timestamp,
-        broken: &mut Broken,
-        done: &mut Maintained,
-    ) -> Result<bool, ArchiveError> {
-        done.damage.clear();
-        let mut made = Vec::new();
-        for (before, slots) in plan::uncovered(windows, self.newest) {
-            let earlier = before.map_or(&windows[..0], |n| &windows[..=n]);
-            let start = broken::start(self.archive, earlier, broken).await?;
-            let behind = windows.iter().find(|rolled| rolled.window.slots[0] == slots.end);
-            let job = roll::Job { slots: slots.clone(), behind: behind.map(|rolled| rolled.window.prev), newest: end };
-            let run = roll::run(self.archive, self.rules, self.door, job, start).await?;
-            done.damage.extend(run.damage);
-            if !run.windows.is_empty() {
-                // What is behind it was made without it.
-                let later = windows.iter_mut().filter(|rolled| rolled.window.slots[0] >= slots.end);
-                later.for_each(|rolled| rolled.stale = true);
-            }
-            made.extend(run.windows);
-            if run.more {
-                break;
-            }
-        }
-        for rolled in &made {
-            done.segments += rolled.window.slots[1] + 1 - rolled.window.slots[0];
-            count(done, rolled);
-        }
-        let any = !made.is_empty();
-        windows.extend(made);
-        windows.sort_by_key(|rolled| rolled.window.slots);
-        Ok(any)
-    }
-
-    /// Makes windows anew from their segments that lie in the slots of window `n`; none if these are damaged as well.
-    async fn remake(
-        &self,
-        windows: &[Rolled],
-        n: usize,
-        end: Timestamp,
-        broken: &mut Broken,
-    ) -> Result<Option<Vec<Rolled>>, ArchiveError> {
-        let old = &windows[n];
-        let [first, last] = old.window.slots;
-        if let Some(damage) = broken::unreadable(self.archive, old).await? {
-            broken.give_up(old, damage);
-            return Ok(None);
-        }
-        let start = broken::start(self.archive, &windows[..n], broken).await?;
-        let behind = windows.get(n + 1).filter(|next| next.window.slots[0] == last + 1);
-        let behind = behind.map(|next| next.window.prev);
-        let rules = Rules { windows_at_once: usize::MAX, ..self.rules.clone() };
-        let job = roll::Job { slots: first..last + 1, behind, newest: end };
-        let run = roll::run(self.archive, &rules, self.door, job, start).await?;
-        let all = run.windows.iter().map(|rolled| rolled.window.slots[1] + 1 - rolled.window.slots[0]).sum::<u64>();
-        if all != last + 1 - first {
-            let fault = Fault::new(Code::Chain, "its segments do not make the same window again");
-            broken.give_up(old, window::damaged(&old.parts[0], fault));
-            return Ok(None);
-        }
-        broken.remade(old);
-        Ok(Some(run.windows))
-    }
-
-    /// Makes windows to longer ones.
-    async fn merge(
-        &self,
-        windows: &mut Vec<Rolled>,
-        end: Timestamp,
-        broken: &mut Broken,
-        done: &mut Maintained,
-    ) -> Result<Merged, ArchiveError> {
-        let mut merged = 0;
-        let mut fresh: Vec<[u64; 2]> = Vec::new();
-        while let Some(plan::Merge { windows: range, level }) =
-            plan::merge(windows, end, HIGHEST, self.rules.most_records, &|rolled| broken.bars(rolled))
-        {
-            // What was just made is named by a manifest before something else replaces it: else its bundles would be strays.
-            if windows[range.clone()].iter().any(|rolled| fresh.contains(&rolled.window.slots)) {
-                break;
-            }
-            let longer = match merge::merge(self.archive, self.rules, self.door, &windows[range.clone()], level).await {
-                Ok(longer) => longer,
-                Err(ArchiveError::Damaged(damage)) => {
-                    let names = |rolled: &&Rolled| broken::names(rolled, &damage);
-                    let Some(old) = windows[range].iter().find(names) else { return Err(damage.into()) };
-                    broken.add(old, *damage);
-                    if merged > 0 {
-                        break;
-                    }
-                    return Ok(Merged::Broken);
-                }
-                Err(error) => return Err(error),
-            };
-            count(done, &longer);
-            fresh.push(longer.window.slots);
-            windows.splice(range, [longer]);
-            merged += 1;
-            if merged == self.rules.windows_at_once {
-                break;
-            }
-        }
-        Ok(if merged > 0 { Merged::Some } else { Merged::None })
-    }
-}
-
-/// What came of merging.
-enum Merged {
-    Some,
-    None,
-    /// A bundle that was needed is damaged.
-    Broken,
-}
-
-fn count(done: &mut Maintained, rolled: &Rolled) {
-    done.windows += 1;
-    done.bytes += rolled.parts.iter().map(|part| part.size).sum::<u64>();
-}
-
-/// The watermark of the newest segment whose end can be read.
-async fn last_instant(archive: &Archive, newest: u64) -> Result<Option<Timestamp>, ArchiveError> {
-    for slot in (1..=newest).rev() {
-        match read::end(archive, slot).await {
-            Ok((summary, _)) => return Ok(Some(summary.t_last)),
-            Err(ArchiveError::Damaged(_)) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(None)
 }
 
 /// Writes the next manifest; none if somebody else's stands there.
@@ -334,7 +198,7 @@ async fn commit(
     rules: &Rules,
     door: &Door<'_>,
     found: Option<&Found>,
-    windows: Vec<Rolled>,
+    Standing { windows, checkpoints }: Standing,
 ) -> Result<Option<Found>, ArchiveError> {
     let n = number(found) + 1;
     let written = found.map_or((door.now)(), |found| (door.now)().max(found.manifest.written));
@@ -344,6 +208,7 @@ async fn commit(
         prev: found.map_or(Digest([0; 32]), |found| found.digest),
         software: rules.software.clone(),
         windows,
+        checkpoints,
         written,
         unknown: found.map(|found| found.manifest.unknown.clone()).unwrap_or_default(),
     };

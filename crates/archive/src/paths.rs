@@ -4,7 +4,7 @@
 
 use vmrewind_model::Digest;
 
-use crate::format::limits;
+use crate::format::{footer::Kind, limits};
 
 /// Name of the identity.
 pub(crate) const IDENTITY: &str = "archive.json";
@@ -17,6 +17,9 @@ pub(crate) const MANIFESTS: &str = "man";
 
 /// Prefix of history bundles.
 pub(crate) const HISTORY: &str = "hist";
+
+/// Prefix of parts of checkpoints.
+pub(crate) const CHECKPOINTS: &str = "ckpt";
 
 /// Prefix of the files that name recipients.
 pub(crate) const KEYS: &str = "keys";
@@ -60,9 +63,14 @@ pub(crate) fn parse_keys(name: &str) -> Option<u64> {
     (keys(n) == name).then_some(n)
 }
 
-/// Returns the name of the history bundle with this digest.
-pub(crate) fn bundle(digest: &Digest) -> String {
-    format!("{HISTORY}/{}", digest.hex())
+/// Returns the name of the bundle with this digest.
+pub(crate) fn bundle(kind: Kind, digest: &Digest) -> String {
+    let prefix = match kind {
+        Kind::Log => LOG,
+        Kind::History => HISTORY,
+        Kind::Checkpoint => CHECKPOINTS,
+    };
+    format!("{prefix}/{}", digest.hex())
 }
 
 /// Tells whether a name is one that a probe leaves.
@@ -70,11 +78,16 @@ pub(crate) fn is_probe(name: &str) -> bool {
     name.strip_prefix(PROBE).is_some_and(|rest| rest.starts_with('/'))
 }
 
-/// Returns the digest that the name of a history bundle holds; none if it is not the name of one.
-pub(crate) fn parse_bundle(name: &str) -> Option<Digest> {
-    let digits = name.strip_prefix(HISTORY)?.strip_prefix('/')?;
+/// Returns what the name of a bundle holds, of history or of a checkpoint; none if it is not the name of one.
+pub(crate) fn parse_bundle(name: &str) -> Option<(Kind, Digest)> {
+    let (prefix, digits) = name.split_once('/')?;
+    let kind = match prefix {
+        HISTORY => Kind::History,
+        CHECKPOINTS => Kind::Checkpoint,
+        _ => return None,
+    };
     let digest = format!("sha256:{digits}").parse::<Digest>().ok()?;
-    (bundle(&digest) == name).then_some(digest)
+    (bundle(kind, &digest) == name).then_some((kind, digest))
 }
 
 /// Returns the `n`th name that a probe tries.
@@ -97,7 +110,9 @@ mod tests {
             prop_assert_eq!(parse_manifest(&manifest(n)), Some(n).filter(|n| *n > 0));
             prop_assert_eq!(parse_manifest(&manifest(slot | 1 << 63)), None);
             let digest = Digest::of(&slot.to_le_bytes());
-            prop_assert_eq!(parse_bundle(&bundle(&digest)), Some(digest));
+            for kind in [Kind::History, Kind::Checkpoint] {
+                prop_assert_eq!(parse_bundle(&bundle(kind, &digest)), Some((kind, digest)));
+            }
         }
     }
 

@@ -264,12 +264,7 @@ pub(crate) fn ends(
     })
 }
 
-/// Finds the first slot whose last record is `seq` or later; `newest` + 1 if there is none.
-pub(crate) async fn slot_of(archive: &Archive, seq: Seq, newest: u64) -> Result<u64, ArchiveError> {
-    slot_of_in(archive, seq, 1..=newest).await
-}
-
-/// As [`slot_of`], among some slots; the one after them if there is none.
+/// Finds the first of some slots whose last record is `seq` or later; the one after them if there is none.
 pub(crate) async fn slot_of_in(archive: &Archive, seq: Seq, slots: RangeInclusive<u64>) -> Result<u64, ArchiveError> {
     if seq == Seq(u64::MAX) {
         return Ok(slots.end() + 1);

@@ -3,8 +3,11 @@
 //! Does not: decide whether an answer is good enough; it lists what is uncertain and the caller decides.
 
 mod fold;
-mod joins;
+pub(crate) mod holes;
+pub(crate) mod joins;
 mod replay;
+mod replayed;
+mod start;
 
 use std::collections::BTreeMap;
 

@@ -146,6 +146,11 @@ impl Gaps {
         self.0.insert(opened, GapSpan { gap, opened, closed });
     }
 
+    /// Tells whether a gap is known that this record opened.
+    pub(crate) fn knows(&self, opened: Seq) -> bool {
+        self.0.contains_key(&opened)
+    }
+
     /// The slots that gaps of cause `damage` name that opened up to `seq`.
     pub(crate) fn damaged_slots(&self, seq: Seq) -> Vec<(u64, u64)> {
         let of_damage = self
@@ -230,7 +235,7 @@ impl Builder {
 /// Reads the ends of all segments, and the segments that have gap records.
 pub(crate) async fn from_ends(archive: &Archive) -> Result<Timeline, ArchiveError> {
     let mut builder = Builder::default();
-    builder.damage.extend(archive.windows().await?.1);
+    builder.damage.extend(archive.rolled_up().await?.damage);
     let head = archive.head_behind_damage().await?;
     let mut ends = std::pin::pin!(read::ends(archive, 1..=head.segment));
     let mut slot = 0;
@@ -256,7 +261,7 @@ pub(crate) async fn from_ends(archive: &Archive) -> Result<Timeline, ArchiveErro
 /// Reads and verifies all segments, and lists those that are damaged.
 pub(crate) async fn from_segments(archive: &Archive) -> Result<Timeline, ArchiveError> {
     let mut builder = Builder::default();
-    builder.damage.extend(archive.windows().await?.1);
+    builder.damage.extend(archive.rolled_up().await?.damage);
     let newest = archive.extent().await?;
     let mut head = Head::EMPTY;
     let mut parts = std::pin::pin!(read::parts(archive.clone(), 1..=newest));

@@ -12,12 +12,11 @@ use crate::{
         bundle::{self, Bundle, Peek, SortKey},
         decode::FRONT,
         fault::{Checked, Fault, demand},
-        footer::Kind,
         frame::Unpacker,
         line::Line,
     },
     manifest::{PartRef, Rolled},
-    paths, read,
+    read,
 };
 
 /// How much of the end of a part is read at once: footer, public frame and index of usual size.
@@ -32,11 +31,11 @@ pub(crate) enum Piece<'a> {
     Slots(RangeInclusive<u64>),
 }
 
-/// What slots up to `newest` are read from, in order.
-pub(crate) fn layout(windows: &[Rolled], newest: u64) -> Vec<Piece<'_>> {
+/// What the slots behind `from` and up to `newest` are read from, in order. The first window may hold slots before, too.
+pub(crate) fn layout(windows: &[Rolled], from: u64, newest: u64) -> Vec<Piece<'_>> {
     let mut pieces = Vec::new();
-    let mut next = 1;
-    for rolled in windows {
+    let mut next = from + 1;
+    for rolled in windows.iter().filter(|rolled| rolled.window.slots[1] > from) {
         let [first, last] = rolled.window.slots;
         if next < first {
             pieces.push(Piece::Slots(next..=first - 1));
@@ -65,7 +64,7 @@ pub(crate) async fn successor(archive: &Archive, windows: &[Rolled], newest: u64
 
 /// Says whose bytes are damaged.
 pub(crate) fn damaged(part: &PartRef, fault: Fault) -> Damage {
-    fault.in_object(paths::bundle(&part.digest), None)
+    fault.in_object(part.name(), None)
 }
 
 /// A part of a window, of which the end was read.
@@ -81,7 +80,7 @@ pub(crate) struct Opened {
 pub(crate) async fn open(archive: &Archive, rolled: &Rolled, n: usize) -> Result<Opened, ArchiveError> {
     let part = &rolled.parts[n];
     let wrong = |fault: Fault| ArchiveError::from(damaged(part, fault));
-    let name = paths::bundle(&part.digest);
+    let name = part.name();
     let mut length = TAIL;
     let home = archive.home();
     let front = if home.is_sealed() { 0..part.size.min(FRONT) } else { 0..0 };
@@ -106,12 +105,12 @@ pub(crate) async fn open(archive: &Archive, rolled: &Rolled, n: usize) -> Result
                 return Err(if cut { wrong(Fault::new(Code::Count, detail)) } else { error });
             }
         };
-        let (front, own, size, home) = (front.clone(), tail.clone(), part.size, home.clone());
-        let peeked = archive.cpu.run(move || bundle::peek(&front, &own, size, &home)).await?;
+        let (front, own, size, kind, home) = (front.clone(), tail.clone(), part.size, part.kind, home.clone());
+        let peeked = archive.cpu.run(move || bundle::peek(kind, &front, &own, size, &home)).await?;
         let peeked = match peeked {
             Ok(peeked) => peeked,
             Err(fault) => {
-                return Err(wrong(read::why_shut(archive, &name, (Kind::History, Some(part.digest)), fault).await?));
+                return Err(wrong(read::why_shut(archive, &name, (part.kind, Some(part.digest)), fault).await?));
             }
         };
         match peeked {
@@ -134,7 +133,8 @@ pub(crate) fn number(n: usize) -> u32 {
 /// Checks that a bundle is the part of a window that a manifest names.
 pub(crate) fn belongs(bundle: &Bundle, rolled: &Rolled, n: usize) -> Checked<()> {
     let part = &rolled.parts[n];
-    demand(bundle.window == rolled.window, Code::Count, "it is of another window than the manifest says")?;
+    let same = (&bundle.window, &bundle.point) == (&rolled.window, &rolled.point);
+    demand(same, Code::Count, "it is of another window or checkpoint than the manifest says")?;
     demand(bundle.records == part.records, Code::Count, "it has another number of records than the manifest says")?;
     let whole = rolled.parts.len() > 1 || bundle.root == rolled.root;
     demand(whole, Code::Count, "it has another event root than the manifest says")
@@ -173,7 +173,7 @@ impl Opened {
         let whole = if *start <= first.start {
             slice(tail, *start, first.start..last.end)
         } else {
-            archive.store.range(&paths::bundle(&self.part.digest), first.start..last.end).await?
+            archive.store.range(&self.part.name(), first.start..last.end).await?
         };
         let frame = |n: usize| (n, slice(&whole, first.start, self.bundle.place(n)));
         Ok(run.map(frame).collect())

@@ -21,8 +21,7 @@ pub(crate) async fn find(ctx: &Ctx, archive: &Archive, world: World, request: &P
     if wanted.is_empty() {
         return Ok(world);
     }
-    let filter = |key: &RecordKey| wanted.contains(&key.object);
-    let history = archive.told(&filter, SeqRange::ALL);
+    let history = archive.told_of(&wanted, SeqRange::ALL);
     pin_mut!(history);
     let mut fates: BTreeMap<ObjectKey, Fate> = BTreeMap::new();
     while let Some(told) = history.next().await {

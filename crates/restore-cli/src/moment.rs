@@ -2,6 +2,8 @@
 //!
 //! Does not: judge whether the state is certain; see [`crate::certainty`].
 
+use std::collections::BTreeSet;
+
 use futures::{StreamExt as _, pin_mut};
 use vmrewind_archive::{Archive, ArchiveError, At, SeqRange, State};
 use vmrewind_model::{Change, ObjectKey, Record, RecordKey, Rv, Seq, Timestamp};
@@ -91,8 +93,8 @@ fn named(asked: Instant, object: Option<&ObjectKey>) -> Result<&ObjectKey, CliEr
 }
 
 async fn at_version(archive: &Archive, rv: Rv, key: &ObjectKey) -> Result<At, CliError> {
-    let filter = |other: &RecordKey| other.object == *key;
-    let history = archive.history(&filter, SeqRange::ALL);
+    let one = BTreeSet::from([key.clone()]);
+    let history = archive.history_of(&one, SeqRange::ALL);
     pin_mut!(history);
     let (mut found, mut nearest): (Option<Seq>, Option<Rv>) = (None, None);
     while let Some(record) = history.next().await {
@@ -117,8 +119,8 @@ async fn at_version(archive: &Archive, rv: Rv, key: &ObjectKey) -> Result<At, Cl
 /// Finds the place just before the newest deletion of an object began: the first version of that incarnation
 /// with a deletion timestamp, else the record of the deletion.
 async fn before_delete(archive: &Archive, key: &ObjectKey) -> Result<At, CliError> {
-    let filter = |other: &RecordKey| other.object == *key;
-    let history = archive.history(&filter, SeqRange::ALL);
+    let one = BTreeSet::from([key.clone()]);
+    let history = archive.history_of(&one, SeqRange::ALL);
     pin_mut!(history);
     let mut known = false;
     let mut dying: Option<(String, Seq)> = None;

@@ -131,10 +131,11 @@ impl Maintainer {
             };
             match done {
                 Ok(done) => {
-                    if done.windows > 0 {
+                    if done.windows > 0 || done.checkpoints > 0 {
                         tracing::info!(
                             segments = done.segments,
                             windows = done.windows,
+                            checkpoints = done.checkpoints,
                             remade = done.remade,
                             bytes = done.bytes,
                             manifest = done.manifest,
@@ -162,10 +163,15 @@ impl Maintainer {
 /// Says what was done, for people.
 #[must_use]
 pub fn summary(done: &Maintained) -> String {
-    let mut text = match done.windows {
-        0 => "Nothing is due: ".to_owned(),
-        windows => format!(
-            "Rolled up {}, in {} of {} bytes. ",
+    let checkpoints = match done.checkpoints {
+        0 => String::new(),
+        n => format!(", and {}", count(n, "checkpoint")),
+    };
+    let mut text = match (done.windows, done.checkpoints) {
+        (0, 0) => "Nothing is due: ".to_owned(),
+        (0, n) => format!("Made {} of {} bytes. ", count(n, "checkpoint"), done.bytes),
+        (windows, _) => format!(
+            "Rolled up {}, in {}{checkpoints} of {} bytes. ",
             count(done.segments, "segment"),
             count(windows, "window"),
             done.bytes
@@ -199,6 +205,7 @@ mod tests {
         let done = Maintained {
             segments: 7,
             windows: 1,
+            checkpoints: 0,
             bytes: 99,
             manifest: 3,
             standing: 2,
@@ -211,6 +218,10 @@ mod tests {
         assert_eq!(summary(&done), said);
         let mended = format!("{said}Made anew from the log: 2 windows.\n");
         assert_eq!(summary(&Maintained { remade: 2, ..done.clone() }), mended);
+        let both = summary(&Maintained { checkpoints: 1, ..done.clone() });
+        assert!(both.starts_with("Rolled up 7 segments, in 1 window, and 1 checkpoint of 99 bytes. "), "{both}");
+        let alone = summary(&Maintained { segments: 0, windows: 0, checkpoints: 2, ..done.clone() });
+        assert!(alone.starts_with("Made 2 checkpoints of 99 bytes. "), "{alone}");
         let idle = Maintained { segments: 0, windows: 0, ..done };
         assert_eq!(summary(&idle), "Nothing is due: 9 of 10 segments lie in 2 windows (manifest 3).\n");
     }

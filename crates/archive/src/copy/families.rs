@@ -23,7 +23,7 @@ pub(super) enum Family {
 
 /// Names that `spec/format.md` 1 gives to parts of an archive, beside the ones that are copied. A family that a copy learns to
 /// take along leaves this list and becomes a member of [`Family`].
-const NOT_COPIED: [&str; 6] = ["ckpt", "keys", "list", "log", "pin", "state"];
+const NOT_COPIED: [&str; 5] = ["keys", "list", "log", "pin", "state"];
 
 /// Tells what lies under a name.
 pub(super) fn family(name: &str) -> Family {
@@ -32,7 +32,7 @@ pub(super) fn family(name: &str) -> Family {
         Some(slot) if (1..=limits::NUMBER).contains(&slot) => Family::Log,
         _ if name == paths::IDENTITY => Family::Identity,
         _ if below(paths::PROBE) => Family::Probe,
-        _ if below(paths::HISTORY) || below(paths::MANIFESTS) => Family::RolledUp,
+        _ if [paths::HISTORY, paths::CHECKPOINTS, paths::MANIFESTS].into_iter().any(below) => Family::RolledUp,
         _ if below(paths::LOG) => Family::Foreign,
         _ if NOT_COPIED.iter().any(|prefix| below(prefix)) => Family::NotCopied,
         _ => Family::Foreign,
@@ -79,10 +79,10 @@ mod tests {
 
     #[test]
     fn every_name_that_the_format_reserves_is_copied_or_refused() {
-        for name in ["ckpt/1", "keys/a", "list/1", "pin/a", "state/1", "log/0001/0000000000000001"] {
+        for name in ["keys/a", "list/1", "pin/a", "state/1", "log/0001/0000000000000001"] {
             assert_eq!(family(name), Family::NotCopied, "{name}");
         }
-        for name in ["hist/1", "man/1"] {
+        for name in ["ckpt/1", "hist/1", "man/1"] {
             assert_eq!(family(name), Family::RolledUp, "{name}");
         }
         assert_eq!(family("archive.json"), Family::Identity);
@@ -97,8 +97,8 @@ mod tests {
     fn the_first_names_are_kept_in_order_and_all_are_counted() {
         let mut beside = Beside::default();
         (0..40).rev().for_each(|n| beside.add(&format!("note-{n:02}")));
-        ["pin/2", "ckpt/1"].iter().for_each(|name| beside.add(name));
+        ["pin/2", "list/1"].iter().for_each(|name| beside.add(name));
         assert_eq!((beside.foreign_count, beside.foreign.len()), (40, NAMES));
-        assert_eq!((beside.foreign[0].as_str(), beside.not_copied.as_deref()), ("note-00", Some("ckpt/1")));
+        assert_eq!((beside.foreign[0].as_str(), beside.not_copied.as_deref()), ("note-00", Some("list/1")));
     }
 }

@@ -139,7 +139,7 @@ fn a_window_behind_the_instant_is_not_opened_if_its_manifest_is_vouched_for() {
         let behind = &windows[windows.len() - 2];
         assert!(behind.window.times[0] > minutes(31));
         // If it were opened, its segments would be read in its place; and these are gone, too.
-        store.delete(&paths::bundle(&behind.parts[0].digest)).await.expect("deleted");
+        store.delete(&behind.parts[0].name()).await.expect("deleted");
         for slot in behind.window.slots[0]..=behind.window.slots[1] {
             store.delete(&paths::segment(slot)).await.expect("deleted");
         }

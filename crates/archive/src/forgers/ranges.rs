@@ -82,7 +82,7 @@ fn a_bundle_whose_age_header_was_changed_is_damaged_and_one_for_others_is_locked
         let archive = rolled_up(&store).await;
         let windows = manifest::newest(&archive).await.expect("readable").expect("a manifest").manifest.windows;
         for rolled in &windows {
-            let name = paths::bundle(&rolled.parts[0].digest);
+            let name = rolled.parts[0].name();
             // Also if all hashes are made anew: its name is one as well.
             let scratched = scratched(&bytes_of(&store, &name).await);
             for bytes in [rehashed(scratched.to_vec()), scratched] {
@@ -112,7 +112,9 @@ fn a_bundle_whose_age_header_was_changed_is_damaged_and_one_for_others_is_locked
 /// The end of a bundle and its frames, as far as they can be read.
 fn ranged(bytes: &Bytes, home: &Home) -> Option<String> {
     let front = &bytes[..bytes.len().min(usize::try_from(crate::format::decode::FRONT).expect("small"))];
-    let Ok(bundle::Peek::Done(bundle)) = bundle::peek(front, bytes, bytes.len() as u64, home) else { return None };
+    let Ok(bundle::Peek::Done(bundle)) = bundle::peek(Kind::History, front, bytes, bytes.len() as u64, home) else {
+        return None;
+    };
     let mut unpacker = crate::format::frame::Unpacker::new().expect("zstd");
     let at = |offset: u64| usize::try_from(offset).expect("small");
     let mut told = format!("{:?} {:?} {} {:?}", bundle.window, bundle.known, bundle.records, bundle.root);
@@ -130,7 +132,7 @@ fn no_range_of_a_bundle_tells_anything_that_was_changed_whatever_hashes_are_made
         let store = Store::in_memory();
         let archive = rolled_up(&store).await;
         let windows = manifest::newest(&archive).await.expect("readable").expect("a manifest").manifest.windows;
-        let good = bytes_of(&store, &paths::bundle(&windows[1].parts[0].digest)).await;
+        let good = bytes_of(&store, &windows[1].parts[0].name()).await;
         let home = archive.home();
         let honest = ranged(&good, &home).expect("good");
         assert!(honest.contains("db-1"), "{honest}");
@@ -146,12 +148,12 @@ fn no_range_of_a_bundle_tells_anything_that_was_changed_whatever_hashes_are_made
                     assert_eq!(told, honest, "byte {at}");
                 }
             }
-            assert!(bundle::whole(&bytes, home.clone(), 1, |_| ()).is_err(), "byte {at}");
+            assert!(bundle::whole(Kind::History, &bytes, home.clone(), 1, |_| ()).is_err(), "byte {at}");
             // Hashes of the body and of the footer need no key.
             if !(end + 160..end + 192).contains(&at) && !(end + 304..end + 320).contains(&at) {
                 let bytes = rehashed(bytes.to_vec());
                 assert_eq!(ranged(&bytes, &home), None, "byte {at}");
-                assert!(bundle::whole(&bytes, home.clone(), 1, |_| ()).is_err(), "byte {at}");
+                assert!(bundle::whole(Kind::History, &bytes, home.clone(), 1, |_| ()).is_err(), "byte {at}");
             }
         }
         assert!(silent < 400, "stanzas of others, and the nonce of nothing that was read: {silent}");

@@ -1,4 +1,5 @@
-//! History bundles: the lines of many segments, byte for byte, sorted by object. See `spec/bundles.md`.
+//! Bundles: lines of many segments, byte for byte, sorted by object: all of a window (`spec/bundles.md`), or those that still
+//! matter at a slot (`spec/checkpoints.md`).
 //!
 //! Does not: say where they lie or which there are; see `crate::manifest`.
 
@@ -7,6 +8,7 @@ mod encode;
 mod filter;
 mod key;
 mod meta;
+mod point;
 
 use serde::{Deserialize, Serialize};
 use vmrewind_model::{Digest, Epoch, ResumeEntry, Seq, Timestamp};
@@ -14,6 +16,7 @@ use vmrewind_model::{Digest, Epoch, ResumeEntry, Seq, Timestamp};
 use super::{
     Code, SeqRange,
     fault::{Checked, demand},
+    footer::Kind,
     home::Home,
     line::Line,
     root::Tree,
@@ -22,11 +25,12 @@ use super::{
 pub(crate) use decode::{Bundle, Peek, peek, whole};
 pub(crate) use encode::{Cut, Encoded, Writer};
 pub(crate) use key::SortKey;
+pub(crate) use point::Point;
 
-/// What is the same in all parts of a window, and stands in its manifest.
+/// What is the same in all parts of a window, and stands in its manifest. A checkpoint has one as well: all slots up to its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Window {
-    /// How long it is: 1 to 4.
+    /// How long it is: 1 to 4; 0 for a checkpoint.
     pub(crate) level: u16,
     /// First and last slot.
     pub(crate) slots: [u64; 2],
@@ -105,9 +109,19 @@ impl Leaves {
         Self(Vec::with_capacity(usize::try_from(lines).unwrap_or_default()))
     }
 
+    /// Tells whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Takes one more line.
     pub(crate) fn add(&mut self, line: &Line) {
-        self.0.push((line.head.seq.0, line.head.t.micros(), line.leaf));
+        self.push((line.head.seq.0, line.head.t.micros(), line.leaf));
+    }
+
+    /// Takes seq, time and leaf of one more line.
+    pub(crate) fn push(&mut self, leaf: (u64, i64, [u8; 32])) {
+        self.0.push(leaf);
     }
 
     /// Checks that no seq is there twice, and that times increase with seqs.
@@ -158,6 +172,8 @@ pub(crate) struct Draft {
     /// The archive it is for, and how its bodies are written.
     pub(crate) home: Home,
     pub(crate) window: Window,
+    /// What a checkpoint says besides; none if this is a window of history.
+    pub(crate) point: Option<Point>,
     /// Of its last segment.
     pub(crate) epoch: Epoch,
     /// Of its last segment.
@@ -169,6 +185,13 @@ pub(crate) struct Draft {
     pub(crate) software: String,
 }
 
+impl Draft {
+    /// What its parts are.
+    fn kind(&self) -> Kind {
+        Point::kind(self.point.as_ref())
+    }
+}
+
 /// The public frame.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Public {
@@ -176,6 +199,8 @@ struct Public {
     entries: Vec<Known>,
     head: String,
     earliest: Earliest,
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    checkpoint: Option<Point>,
 }
 
 /// Reads 64 lower-case hex digits.

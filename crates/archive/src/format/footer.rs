@@ -22,12 +22,14 @@ const SKIPPABLE: u32 = 0x184D_2A5D;
 const MAGIC: [u8; 8] = *b"KVBFOOT1";
 
 /// What a bundle is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Kind {
     /// A segment of the log.
     Log,
     /// Part of a window of history.
     History,
+    /// Part of a checkpoint.
+    Checkpoint,
 }
 
 impl Kind {
@@ -36,13 +38,14 @@ impl Kind {
         match self {
             Self::Log => 1,
             Self::History => 2,
+            Self::Checkpoint => 3,
         }
     }
 
     fn version(self) -> FormatVersion {
         match self {
             Self::Log => super::VERSION,
-            Self::History => super::HISTORY_VERSION,
+            Self::History | Self::Checkpoint => super::HISTORY_VERSION,
         }
     }
 }

@@ -54,3 +54,6 @@ const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 /// Records of a segment: no line is shorter than 32 bytes, and all of them are at most [`CONTENT`].
 pub(crate) const RECORDS: u64 = CONTENT / 32;
+
+/// Most slots that a checkpoint was made without, and that are looked for to use one.
+pub(crate) const WITHOUT: u64 = 1 << 16;

@@ -8,6 +8,7 @@ use vmrewind_model::{Change, Digest, Epoch, ObjectKey, ObjectOp, Op, RawObject, 
 use super::{
     Code, ResumeMap, SeqRange,
     fault::{Checked, Fault},
+    footer::Kind,
     footer::{Footer, flag},
     line::Line,
 };
@@ -95,7 +96,7 @@ pub(crate) struct Lines<'a> {
 #[derive(Clone, Copy)]
 pub(crate) enum Place {
     Slot(u64),
-    Bundle(Digest),
+    Bundle(Kind, Digest),
 }
 
 impl Lines<'_> {
@@ -103,7 +104,7 @@ impl Lines<'_> {
     pub(crate) fn record(&self, line: &Line) -> Result<Option<Record>, ArchiveError> {
         line.record().map_err(|fault| match self.place {
             Place::Slot(slot) => fault.in_object(paths::segment(slot), Some(slot)).into(),
-            Place::Bundle(digest) => fault.in_object(paths::bundle(&digest), None).into(),
+            Place::Bundle(kind, digest) => fault.in_object(paths::bundle(kind, &digest), None).into(),
         })
     }
 }

@@ -17,7 +17,7 @@ use crate::{
         fault::Fault,
     },
     manifest::Rolled,
-    paths, read, window,
+    read, window,
 };
 
 /// What was found out in this run, by the first slots of the windows.
@@ -29,6 +29,8 @@ pub(super) struct Broken {
     hopeless: BTreeMap<u64, Vec<Damage>>,
     /// Windows that were made anew.
     remade: BTreeSet<u64>,
+    /// How often a checkpoint at a slot was damaged.
+    checkpoints: BTreeMap<u64, u32>,
 }
 
 impl Broken {
@@ -39,6 +41,16 @@ impl Broken {
             return self.give_up(rolled, damage);
         }
         self.found.entry(rolled.window.slots[0]).or_insert(damage);
+    }
+
+    /// A checkpoint at this slot is damaged.
+    pub(super) fn add_checkpoint(&mut self, slot: u64) {
+        *self.checkpoints.entry(slot).or_default() += 1;
+    }
+
+    /// Tells whether no more checkpoints are made at a slot: once is enough, as for windows.
+    pub(super) fn gave_up_checkpoint(&self, slot: u64) -> bool {
+        self.checkpoints.get(&slot).is_some_and(|times| *times > 1)
     }
 
     /// Another maintainer was faster, and may have made anew what was broken.
@@ -82,7 +94,7 @@ impl Broken {
 
 /// Tells whether damage is that of a bundle of this window.
 pub(super) fn names(rolled: &Rolled, damage: &Damage) -> bool {
-    rolled.parts.iter().any(|part| paths::bundle(&part.digest) == damage.object)
+    rolled.parts.iter().any(|part| part.name() == damage.object)
 }
 
 /// Where reading the log begins so that all that is known of the resources is known at some slot.

@@ -19,8 +19,8 @@ use crate::{
     window::{self, Opened},
 };
 
-/// A window that is being read.
-struct Input<'a> {
+/// A window or a checkpoint that is being read.
+pub(super) struct Input<'a> {
     archive: &'a Archive,
     rolled: &'a Rolled,
     /// The part that is being read, and the number of the next one.
@@ -35,7 +35,7 @@ struct Input<'a> {
 }
 
 impl<'a> Input<'a> {
-    fn new(archive: &'a Archive, rolled: &'a Rolled) -> Self {
+    pub(super) fn new(archive: &'a Archive, rolled: &'a Rolled) -> Self {
         Self {
             archive,
             rolled,
@@ -44,13 +44,13 @@ impl<'a> Input<'a> {
             runs: VecDeque::new(),
             frames: VecDeque::new(),
             lines: VecDeque::new(),
-            leaves: Leaves::with_room(rolled.window.records()),
+            leaves: Leaves::default(),
             last: None,
         }
     }
 
     /// Makes sure that there is a next line; false at the end.
-    async fn fill(&mut self) -> Result<bool, ArchiveError> {
+    pub(super) async fn fill(&mut self) -> Result<bool, ArchiveError> {
         while self.lines.is_empty() {
             if let (Some(opened), Some((n, stored))) = (&self.opened, self.frames.pop_front()) {
                 self.lines = opened.keyed(self.archive, n, stored).await?.into();
@@ -68,12 +68,12 @@ impl<'a> Input<'a> {
         Ok(true)
     }
 
-    fn first(&self) -> Option<(&SortKey, u64)> {
+    pub(super) fn first(&self) -> Option<(&SortKey, u64)> {
         self.lines.front().map(|(key, line)| (key, line.head.seq.0))
     }
 
     /// Takes the next line, and checks that it belongs behind the one before.
-    fn take(&mut self) -> Result<Option<Line>, ArchiveError> {
+    pub(super) fn take(&mut self) -> Result<Option<Line>, ArchiveError> {
         let Some((key, line)) = self.lines.pop_front() else { return Ok(None) };
         let place = (key, line.head.seq.0);
         if self.last.as_ref().is_some_and(|last| *last >= place) {
@@ -85,7 +85,7 @@ impl<'a> Input<'a> {
     }
 
     /// Checks that all lines came, by their root, and returns their leaves.
-    async fn finish(mut self) -> Result<Leaves, ArchiveError> {
+    pub(super) async fn finish(mut self) -> Result<Leaves, ArchiveError> {
         let mut leaves = std::mem::take(&mut self.leaves);
         let (root, leaves) = self.archive.cpu.run(move || (leaves.root(), leaves)).await?;
         let root = self.archive.home().root(root);
@@ -126,6 +126,7 @@ pub(super) async fn merge(
             head: last.window.head,
             earliest,
         },
+        point: None,
         epoch: end.bundle.epoch,
         nonce: end.bundle.nonce,
         known: end.bundle.known.clone(),

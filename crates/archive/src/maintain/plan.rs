@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use vmrewind_model::Timestamp;
 
+use super::HIGHEST;
 use crate::{format::limits, manifest::Rolled};
 
 /// How many windows are made into one at a time: each is read frame by frame, side by side.
@@ -26,6 +27,39 @@ pub(super) fn interval(level: u16, t: Timestamp) -> i64 {
 /// Tells whether the interval of an instant is over, given the last instant of the log.
 pub(super) fn is_due(level: u16, t: Timestamp, newest: Timestamp) -> bool {
     interval(level, t) < interval(level, newest)
+}
+
+/// Returns the windows at whose ends a checkpoint is due: the first one, and the last one, should that one not do. `level` is the
+/// lowest of windows that are considered, `least` is the history in bytes that calls for one before a day is over.
+pub(super) fn checkpoints(windows: &[Rolled], checkpoints: &[Rolled], (level, least): (u16, u64)) -> Vec<usize> {
+    let bytes = |rolled: &Rolled| rolled.parts.iter().map(|part| part.size).sum::<u64>();
+    let (slot, size) = checkpoints.last().map_or((0, 0), |last| (last.window.slots[1], bytes(last)));
+    let mut since = 0;
+    let behind = windows.iter().enumerate().filter(|(_, rolled)| rolled.window.slots[1] > slot);
+    let due = behind.filter(|(_, rolled)| {
+        since += bytes(rolled);
+        rolled.window.level >= level && (since >= size.max(least) || rolled.window.level == HIGHEST)
+    });
+    let due: Vec<usize> = due.map(|(n, _)| n).collect();
+    let mut ends: Vec<usize> = due.first().into_iter().chain(due.last()).copied().collect();
+    ends.dedup();
+    ends
+}
+
+/// Leaves checkpoints out until they are at most so many, and take at most so many bytes of a manifest: again and again the one whose
+/// neighbours are closest to each other in time. The newest stays.
+pub(super) fn thin(checkpoints: &mut Vec<Rolled>, most: usize, text: usize) {
+    let size = |rolled: &Rolled| {
+        let without = rolled.point.as_ref().map_or(0, |point| point.without.len());
+        400 + 110 * rolled.parts.len() + 40 * without
+    };
+    let mut total: usize = checkpoints.iter().map(size).sum();
+    while checkpoints.len() > most.max(1) || total > text && checkpoints.len() > 1 {
+        let t = |n: usize| checkpoints[n].window.times[1].micros();
+        let spare = |n: &usize| if *n == 0 { t(1) - t(0) } else { t(n + 1) - t(n - 1) };
+        let Some(n) = (0..checkpoints.len() - 1).min_by_key(spare) else { return };
+        total -= size(&checkpoints.remove(n));
+    }
 }
 
 /// Windows that are to become one.

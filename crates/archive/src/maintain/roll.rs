@@ -163,6 +163,7 @@ async fn end(
     let draft = Arc::new(Draft {
         home: archive.home(),
         window,
+        point: None,
         epoch: group.last.epoch,
         nonce: group.last.nonce,
         known: group.known,

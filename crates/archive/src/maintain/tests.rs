@@ -1,6 +1,10 @@
 mod checked;
+mod checkpoints;
 mod crashes;
+mod histories;
 mod life;
+
+use std::time::Duration;
 
 use futures::FutureExt as _;
 use vmrewind_model::{Seq, Timestamp};
@@ -18,6 +22,9 @@ fn small(lowest: u16) -> Rules {
         most_records: 1 << 20,
         most_windows: 1_000,
         windows_at_once: 5,
+        checkpoint_level: lowest,
+        least_history: 2_000,
+        ends: Duration::from_secs(20_000),
         cut: Cut { member: 900, stored: 1, content: 2_000, part: 700 },
     }
 }
@@ -72,7 +79,7 @@ fn now(life: &Life) -> Timestamp {
 
 #[test]
 fn what_was_rolled_up_answers_as_the_log_does_at_every_moment() {
-    let (mut windows, mut parts, mut levels) = (0, 0, [0; 5]);
+    let (mut windows, mut parts, mut levels, mut checkpoints) = (0, 0, [0; 5], 0);
     for seed in 0..8 {
         let store = Store::in_memory();
         let life = life::lived(&store, seed, 120).now_or_never().expect("memory answers at once");
@@ -87,6 +94,7 @@ fn what_was_rolled_up_answers_as_the_log_does_at_every_moment() {
                 assert_eq!(*log, rolled, "seed {seed}");
             }
             let found = manifest::newest(&archive).await.expect("readable").expect("a manifest");
+            checkpoints += found.manifest.checkpoints.len();
             for rolled in &found.manifest.windows {
                 windows += 1;
                 parts += rolled.parts.len();
@@ -99,6 +107,7 @@ fn what_was_rolled_up_answers_as_the_log_does_at_every_moment() {
     }
     // What is claimed above was put to the test.
     assert!(parts > windows && levels[2] > 0 && levels[3] > 0 && levels[4] > 0, "{windows} {parts} {levels:?}");
+    assert!(checkpoints > 8, "{checkpoints}");
 }
 
 #[test]
@@ -138,7 +147,7 @@ fn a_bundle_that_is_lost_or_changed_is_passed_over_and_its_segments_are_read() {
             let archive = open(&store).await;
             let found = manifest::newest(&archive).await.expect("readable").expect("a manifest");
             for rolled in &found.manifest.windows {
-                let name = crate::paths::bundle(&rolled.parts[rolled.parts.len() - 1].digest);
+                let name = rolled.parts[rolled.parts.len() - 1].name();
                 let mut bytes = store.get(&name, u64::MAX - 1).await.expect("readable").expect("there").to_vec();
                 store.delete(&name).await.expect("deleted");
                 if !lost {
@@ -247,7 +256,7 @@ fn a_lost_or_changed_bundle_is_made_anew_and_no_window_is_left_behind() {
             let found = manifest::newest(&open(&store).await).await.expect("readable").expect("a manifest");
             for (n, rolled) in found.manifest.windows.iter().enumerate().skip(usize::try_from(seed).expect("small")) {
                 let part = if n % 2 == 0 { &rolled.parts[0] } else { &rolled.parts[rolled.parts.len() - 1] };
-                spoil(&store, &crate::paths::bundle(&part.digest), lost).await;
+                spoil(&store, &part.name(), lost).await;
             }
             life.live(&store, 60).await;
             same.live(&twin, 60).await;
@@ -287,7 +296,7 @@ fn a_window_that_cannot_be_made_anew_is_named_and_everything_else_is_maintained(
             roll_up(&store, &small(2), now(&life)).await.expect("rolled up");
             let found = manifest::newest(&open(&store).await).await.expect("readable").expect("a manifest");
             let last = found.manifest.windows.last().expect("a window");
-            let name = crate::paths::bundle(&last.parts[part.min(last.parts.len() - 1)].digest);
+            let name = last.parts[part.min(last.parts.len() - 1)].name();
             spoil(&store, &name, true).await;
             life::damage(&store, last.window.slots[0]).await;
             life.live(&store, 60).await;
@@ -534,7 +543,12 @@ fn a_manifest_that_nobody_needs_may_be_damaged_or_lost() {
             let store = Store::in_memory();
             let mut life = life::lived(&store, 22, 60).await;
             let done = roll_up(&store, &small(2), now(&life)).await.expect("rolled up");
-            spoil(&store, &crate::paths::manifest(done.manifest - 1), lost).await;
+            let before = crate::paths::manifest(done.manifest - 1);
+            spoil(&store, &before, true).await;
+            if !lost {
+                let unreadable = bytes::Bytes::from_static(b"{");
+                assert!(store.settle(&before, &unreadable).await.expect("written").is_none());
+            }
             let moments = moments(&life);
             let log = answers(&open(&store).await.reading_the_log_only(), &moments).await;
             assert_eq!(answers(&open(&store).await, &moments).await, log);

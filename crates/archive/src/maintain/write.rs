@@ -9,8 +9,9 @@ use vmrewind_model::Digest;
 use crate::{
     Archive, ArchiveError,
     format::{
-        bundle::{Cut, Draft, Encoded, Leaves, Writer},
+        bundle::{Cut, Draft, Encoded, Leaves, Point, Writer},
         fault::Fault,
+        footer::Kind,
         line::Line,
     },
     manifest::{PartRef, Rolled, Unknown},
@@ -57,8 +58,9 @@ impl<'a> Sink<'a> {
         let last = self.archive.cpu.run(move || writer.finish()).await?.map_err(|reason| wrong(&reason))?;
         self.store(last).await?;
         let window = self.draft.window.clone();
+        let point = self.draft.point.clone();
         let records: u64 = self.parts.iter().map(|part| part.records).sum();
-        if records != window.records() {
+        if point.is_none() && records != window.records() {
             return Err(wrong("records are missing"));
         }
         let alone = (self.parts.len() == 1).then_some(self.root);
@@ -68,7 +70,11 @@ impl<'a> Sink<'a> {
             alone.map_or_else(|| home.root(leaves.root()), Ok)
         });
         let root = root.await?.map_err(|fault: Fault| wrong(&fault.detail))?;
-        Ok(Rolled { window, root, parts: self.parts, stale: false, unknown: Unknown::new() })
+        Ok(Rolled { window, point, root, parts: self.parts, stale: false, unknown: Unknown::new() })
+    }
+
+    fn kind(&self) -> Kind {
+        Point::kind(self.draft.point.as_ref())
     }
 
     async fn flush(&mut self) -> Result<(), ArchiveError> {
@@ -91,7 +97,7 @@ impl<'a> Sink<'a> {
     }
 
     async fn store(&mut self, part: Encoded) -> Result<(), ArchiveError> {
-        let name = paths::bundle(&part.digest);
+        let name = paths::bundle(self.kind(), &part.digest);
         if self.archive.store.settle(&name, &part.bytes).await?.is_some() {
             let detail = "something else stands under the name of its hash";
             let fault = Fault::new(crate::Code::Name, detail);
@@ -99,7 +105,8 @@ impl<'a> Sink<'a> {
         }
         self.root = part.root;
         let size = part.bytes.len() as u64;
-        self.parts.push(PartRef { digest: part.digest, size, records: part.records, unknown: Unknown::new() });
+        let (kind, unknown) = (self.kind(), Unknown::new());
+        self.parts.push(PartRef { kind, digest: part.digest, size, records: part.records, unknown });
         Ok(())
     }
 }

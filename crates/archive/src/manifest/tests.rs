@@ -12,7 +12,7 @@ use crate::{
 };
 
 fn part(name: &str, records: u64) -> PartRef {
-    PartRef { digest: Digest::of(name.as_bytes()), size: 4711, records, unknown: Unknown::new() }
+    PartRef { kind: Kind::History, digest: Digest::of(name.as_bytes()), size: 4711, records, unknown: Unknown::new() }
 }
 
 fn rolled(level: u16, slots: [u64; 2], seqs: [u64; 2], ends: [Digest; 2]) -> Rolled {
@@ -22,7 +22,7 @@ fn rolled(level: u16, slots: [u64; 2], seqs: [u64; 2], ends: [Digest; 2]) -> Rol
     let seq_range = SeqRange::new(Seq(seqs[0]), Seq(seqs[1]));
     let window = Window { level, slots, seqs: seq_range, times: seqs.map(at), prev, head, earliest };
     let parts = vec![part("one", 1), part("two", window.records() - 1)];
-    Rolled { window, root: Digest::of(b"root"), parts, stale: false, unknown: Unknown::new() }
+    Rolled { window, point: None, root: Digest::of(b"root"), parts, stale: false, unknown: Unknown::new() }
 }
 
 fn good() -> Manifest {
@@ -32,6 +32,7 @@ fn good() -> Manifest {
         n: 7,
         prev: Digest::of(b"six"),
         software: "test 1".into(),
+        checkpoints: Vec::new(),
         windows: vec![rolled(3, [1, 3], [1, 10], [zero, one]), rolled(2, [4, 5], [11, 12], [one, two])],
         written: t(100),
         unknown: Unknown::new(),

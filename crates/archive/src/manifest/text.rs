@@ -10,8 +10,9 @@ use vmrewind_model::{Digest, Seq, Timestamp, canonical};
 use super::{Manifest, PartRef, Rolled, Unknown};
 use crate::format::{
     Code, HISTORY_VERSION, SEALED_VERSION, SeqRange,
-    bundle::{Earliest, Window, digest},
+    bundle::{Earliest, Point, Window, digest},
     fault::{Checked, Fault, demand, time},
+    footer::Kind,
     home::Home,
     limits,
 };
@@ -19,6 +20,8 @@ use crate::format::{
 #[derive(Serialize, Deserialize)]
 struct Members {
     archive: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "some")]
+    checkpoints: Vec<CheckpointMembers>,
     format: String,
     n: u64,
     prev: String,
@@ -48,6 +51,28 @@ struct WindowMembers {
     stale: bool,
     #[serde(flatten)]
     unknown: Unknown,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CheckpointMembers {
+    #[serde(flatten)]
+    point: Point,
+    first_time: i64,
+    head: String,
+    last_segment: u64,
+    last_seq: u64,
+    last_time: i64,
+    parts: Vec<PartMembers>,
+    root: String,
+    #[serde(flatten)]
+    unknown: Unknown,
+}
+
+/// Reads a list that is not empty if it is there.
+fn some<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(member: D) -> Result<Vec<T>, D::Error> {
+    let all = Vec::deserialize(member)?;
+    if all.is_empty() { Err(serde::de::Error::custom("a list is empty")) } else { Ok(all) }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands in a reference")]
@@ -85,6 +110,7 @@ impl Manifest {
         let version = if home.is_sealed() { SEALED_VERSION } else { HISTORY_VERSION };
         let members = Members {
             archive: self.archive.hyphenated().to_string(),
+            checkpoints: self.checkpoints.iter().filter_map(CheckpointMembers::of).collect(),
             format: version.to_string(),
             n: self.n,
             prev: self.prev.hex(),
@@ -122,6 +148,7 @@ impl Manifest {
         check_kind(&format, home, split)?;
         let members: Members = serde_json::from_slice(json).map_err(at)?;
         let windows = members.windows.into_iter().map(WindowMembers::read).collect::<Checked<_>>()?;
+        let checkpoints = members.checkpoints.into_iter().map(CheckpointMembers::read).collect::<Checked<_>>()?;
         let twice = home.is_sealed() && members.unknown.contains_key("mac");
         demand(!twice, Code::Manifest, "it has its check twice")?;
         let manifest = Self {
@@ -130,6 +157,7 @@ impl Manifest {
             prev: hash(&members.prev)?,
             software: members.software,
             windows,
+            checkpoints,
             written: time(members.written, Code::Manifest)?,
             unknown: members.unknown,
         };
@@ -138,7 +166,7 @@ impl Manifest {
         demand(manifest.n == n, Code::Name, "it is another manifest")?;
         let first = n > 1 || manifest.prev == Digest([0; 32]);
         demand(n > 0 && first, Code::Chain, "the first manifest follows another")?;
-        manifest.check_windows()?;
+        manifest.check()?;
         Ok(manifest)
     }
 }
@@ -170,15 +198,61 @@ fn hash(text: &str) -> Checked<Digest> {
     digest(text).ok_or_else(|| Fault::new(Code::Manifest, "a digest is not 64 hex digits"))
 }
 
+impl PartMembers {
+    fn of(part: &PartRef) -> Self {
+        let PartRef { digest, size, records, unknown, .. } = part;
+        Self { records: *records, sha256: digest.hex(), size: *size, unknown: unknown.clone() }
+    }
+}
+
+fn parts(members: Vec<PartMembers>, kind: Kind) -> Checked<Vec<PartRef>> {
+    let part = |part: PartMembers| {
+        let PartMembers { records, sha256, size, unknown } = part;
+        Ok(PartRef { kind, digest: hash(&sha256)?, size, records, unknown })
+    };
+    members.into_iter().map(part).collect()
+}
+
+impl CheckpointMembers {
+    fn of(rolled: &Rolled) -> Option<Self> {
+        let window = &rolled.window;
+        Some(Self {
+            point: rolled.point.clone()?,
+            first_time: window.times[0].micros(),
+            head: window.head.hex(),
+            last_segment: window.slots[1],
+            last_seq: window.seqs.last.0,
+            last_time: window.times[1].micros(),
+            parts: rolled.parts.iter().map(PartMembers::of).collect(),
+            root: rolled.root.hex(),
+            unknown: rolled.unknown.clone(),
+        })
+    }
+
+    fn read(self) -> Checked<Rolled> {
+        let instant = |micros: i64| time(micros, Code::Manifest);
+        Ok(Rolled {
+            window: Window {
+                level: 0,
+                slots: [1, self.last_segment],
+                seqs: SeqRange::new(Seq(1), Seq(self.last_seq)),
+                times: [instant(self.first_time)?, instant(self.last_time)?],
+                prev: Digest([0; 32]),
+                head: hash(&self.head)?,
+                earliest: Earliest::default(),
+            },
+            point: Some(self.point),
+            root: hash(&self.root)?,
+            parts: parts(self.parts, Kind::Checkpoint)?,
+            stale: false,
+            unknown: self.unknown,
+        })
+    }
+}
+
 impl WindowMembers {
     fn of(rolled: &Rolled) -> Self {
         let window = &rolled.window;
-        let part = |part: &PartRef| PartMembers {
-            records: part.records,
-            sha256: part.digest.hex(),
-            size: part.size,
-            unknown: part.unknown.clone(),
-        };
         Self {
             earliest: window.earliest,
             first_segment: window.slots[0],
@@ -189,7 +263,7 @@ impl WindowMembers {
             last_seq: window.seqs.last.0,
             last_time: window.times[1].micros(),
             level: window.level,
-            parts: rolled.parts.iter().map(part).collect(),
+            parts: rolled.parts.iter().map(PartMembers::of).collect(),
             prev: window.prev.hex(),
             root: rolled.root.hex(),
             stale: rolled.stale,
@@ -202,9 +276,6 @@ impl WindowMembers {
         let reach = |at: Option<Timestamp>| at.map(|at| instant(at.micros())).transpose();
         reach(self.earliest.gap)?;
         reach(self.earliest.lo)?;
-        let part = |part: PartMembers| {
-            Ok(PartRef { digest: hash(&part.sha256)?, size: part.size, records: part.records, unknown: part.unknown })
-        };
         Ok(Rolled {
             window: Window {
                 level: self.level,
@@ -215,8 +286,9 @@ impl WindowMembers {
                 head: hash(&self.head)?,
                 earliest: self.earliest,
             },
+            point: None,
             root: hash(&self.root)?,
-            parts: self.parts.into_iter().map(part).collect::<Checked<_>>()?,
+            parts: parts(self.parts, Kind::History)?,
             stale: self.stale,
             unknown: self.unknown,
         })

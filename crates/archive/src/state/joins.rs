@@ -23,7 +23,7 @@ pub(super) async fn sure(archive: &Archive, windows: &[Rolled]) -> Result<usize,
 
 /// Tells whether a window follows the segment before it, as far as that can be read; windows that stand side by side the manifest
 /// has compared.
-pub(super) async fn joins(archive: &Archive, rolled: &Rolled) -> Result<bool, ArchiveError> {
+pub(crate) async fn joins(archive: &Archive, rolled: &Rolled) -> Result<bool, ArchiveError> {
     let window = &rolled.window;
     if window.slots[0] == 1 {
         return Ok(true);
@@ -37,7 +37,7 @@ pub(super) async fn joins(archive: &Archive, rolled: &Rolled) -> Result<bool, Ar
 }
 
 /// What stands before a slot: a window, or a segment; none if that is not known.
-pub(super) async fn before(archive: &Archive, windows: &[Rolled], slot: u64) -> Result<Option<Before>, ArchiveError> {
+pub(crate) async fn before(archive: &Archive, windows: &[Rolled], slot: u64) -> Result<Option<Before>, ArchiveError> {
     if slot == 1 {
         return Ok(Some(Before::first()));
     }

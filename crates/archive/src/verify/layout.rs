@@ -4,7 +4,10 @@
 
 use vmrewind_model::Digest;
 
-use crate::{format::limits, paths};
+use crate::{
+    format::{footer::Kind, limits},
+    paths,
+};
 
 /// What a listing shows.
 #[derive(Debug, Default)]
@@ -13,8 +16,8 @@ pub(super) struct Layout {
     pub(super) slots: Vec<(u64, u64)>,
     /// Numbers of manifests; in order once [`Self::sort`] was called.
     pub(super) manifests: Vec<u64>,
-    /// History bundles, and the size of what lies there.
-    pub(super) bundles: Vec<(Digest, u64)>,
+    /// Bundles of history and of checkpoints, and the size of what lies there.
+    pub(super) bundles: Vec<((Kind, Digest), u64)>,
     /// What lies among the segments or the manifests and is none.
     pub(super) strange: Vec<String>,
     /// What has a name that this version does not know.
@@ -29,8 +32,8 @@ impl Layout {
             Some(n) if (1..=limits::NUMBER).contains(&n) => return self.manifests.push(n),
             _ => {}
         }
-        if let Some(digest) = paths::parse_bundle(name) {
-            return self.bundles.push((digest, size));
+        if let Some(bundle) = paths::parse_bundle(name) {
+            return self.bundles.push((bundle, size));
         }
         match paths::parse_segment(name) {
             Some(slot) if (1..=limits::NUMBER).contains(&slot) => self.slots.push((slot, size)),
@@ -94,11 +97,13 @@ mod tests {
         assert_eq!(layout.strange[..3], strange);
         assert_eq!((layout.strange.len(), layout.manifests.len()), (4, 0));
         let digest = Digest::of(b"x");
-        for name in ["man/0000000000000002", "man/1", "man/0000000000000000", "hist/x", &paths::bundle(&digest)] {
+        for name in
+            ["man/0000000000000002", "man/1", "man/0000000000000000", "hist/x", &paths::bundle(Kind::History, &digest)]
+        {
             layout.add(name, 8);
         }
         layout.sort();
-        assert_eq!((layout.manifests, layout.bundles), (vec![2], vec![(digest, 8)]));
+        assert_eq!((layout.manifests, layout.bundles), (vec![2], vec![((Kind::History, digest), 8)]));
         assert_eq!(layout.strange[4..], ["man/0000000000000000", "man/1"]);
         assert_eq!(layout.unknown[0], "hist/x");
     }

@@ -12,6 +12,7 @@ use crate::{
     format::{
         Code,
         fault::{Checked, Fault},
+        footer::Kind,
         limits,
     },
     manifest::{Found, Manifest, Rolled},
@@ -30,9 +31,11 @@ pub(super) struct Chain {
     pub(super) newest: u64,
     /// The windows that the newest one names; none if there is no manifest, or if it cannot be read.
     pub(super) windows: Vec<Rolled>,
+    /// The checkpoints that it names.
+    pub(super) checkpoints: Vec<Rolled>,
     /// The bundles that any of them names, and those that the newest one does.
-    pub(super) named: HashSet<Digest>,
-    pub(super) standing: HashSet<Digest>,
+    pub(super) named: HashSet<(Kind, Digest)>,
+    pub(super) standing: HashSet<(Kind, Digest)>,
     /// True if all of them could be read.
     pub(super) complete: bool,
     pub(super) problems: Vec<Problem>,
@@ -54,8 +57,8 @@ impl Chain {
                 if let Some(Err(fault)) = before.map(|before| found.manifest.follows(before)) {
                     self.problem(n, fault);
                 }
-                let parts = found.manifest.windows.iter().flat_map(|rolled| &rolled.parts);
-                self.named.extend(parts.map(|part| part.digest));
+                self.named.extend(bundles(&found.manifest.windows));
+                self.named.extend(bundles(&found.manifest.checkpoints));
                 Some(found)
             }
             Err(fault) => {
@@ -64,6 +67,11 @@ impl Chain {
             }
         }
     }
+}
+
+/// What the bundles of windows or checkpoints are called.
+fn bundles(all: &[Rolled]) -> impl Iterator<Item = (Kind, Digest)> {
+    all.iter().flat_map(|rolled| &rolled.parts).map(|part| (part.kind, part.digest))
 }
 
 /// Reads all manifests.
@@ -103,8 +111,10 @@ pub(super) async fn chain(archive: &Archive, layout: &Layout) -> Result<Chain, A
         before = chain.take(next, found, before.as_ref());
         (chain.newest, next) = (next, next + 1);
     }
-    chain.windows = before.map(|found| found.manifest.windows).unwrap_or_default();
-    chain.standing = chain.windows.iter().flat_map(|rolled| &rolled.parts).map(|part| part.digest).collect();
+    if let Some(Found { manifest, .. }) = before {
+        (chain.windows, chain.checkpoints) = (manifest.windows, manifest.checkpoints);
+    }
+    chain.standing = bundles(&chain.windows).chain(bundles(&chain.checkpoints)).collect();
     Ok(chain)
 }
 

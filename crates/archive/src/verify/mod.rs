@@ -127,7 +127,8 @@ pub async fn verify(
     }
     let mut chain = manifests::chain(&archive, &layout).await?;
     chain.problems.drain(..).for_each(|problem| checker.problem(problem));
-    let mut windows = Windows::new(&archive, options.depth, std::mem::take(&mut chain.windows));
+    let (rolled, checkpoints) = (std::mem::take(&mut chain.windows), std::mem::take(&mut chain.checkpoints));
+    let mut windows = Windows::new(&archive, options.depth, rolled, checkpoints);
     count(&mut windows.checked, &chain, &layout, &mut checker);
     let cut_off = windows.checked.slots.ranges().last().map(|range| *range.end());
     slots(&archive, &layout, options, progress, &mut checker, &mut windows).await?;
@@ -157,10 +158,10 @@ pub async fn verify(
 fn count(checked: &mut HistoryChecked, chain: &Chain, layout: &Layout, checker: &mut Checker) {
     (checked.manifests, checked.newest) = (chain.count, chain.newest);
     let add = |sum: (u64, u64), size: u64| (sum.0 + 1, sum.1 + size);
-    for (digest, size) in &layout.bundles {
-        if !chain.named.contains(digest) {
+    for (bundle, size) in &layout.bundles {
+        if !chain.named.contains(bundle) {
             checked.unnamed = add(checked.unnamed, *size);
-        } else if !chain.standing.contains(digest) {
+        } else if !chain.standing.contains(bundle) {
             checked.replaced = add(checked.replaced, *size);
         }
     }
@@ -297,7 +298,7 @@ async fn slots(
         match look {
             Err((first, last)) => {
                 windows.until(first, whole, checker).await?;
-                windows.missing();
+                windows.missing(first, last);
                 checker.missing(first, last);
             }
             Ok(look @ Look { .. }) => {

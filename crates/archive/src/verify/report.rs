@@ -63,6 +63,8 @@ pub enum About {
     Manifests,
     /// What was rolled up: nothing is lost as long as the segments are there.
     Bundles,
+    /// Checkpoints: nothing is lost as long as what they stand for is there.
+    Checkpoints,
 }
 
 /// One thing that is wrong, and what is lost by it.

@@ -246,7 +246,7 @@ async fn a_place_that_is_not_this_archive_is_left_alone() {
 #[tokio::test]
 async fn what_a_copy_cannot_take_along_is_refused_or_named() {
     let clock = Clock::default();
-    for reserved in ["ckpt/1", "list/1", "pin/a", "keys/x", "log/0001/0000000000000001"] {
+    for reserved in ["list/1", "pin/a", "keys/x", "log/0001/0000000000000001"] {
         let (from, source, _writer) = lived(&clock).await;
         put(&from, reserved, "x").await;
         let (to, target) = world::faulty();

@@ -94,10 +94,14 @@ fn rolled_up(report: &Report) -> Option<String> {
     }
     let (segments, windows) = (counted(history.slots.count(), "segment"), counted(history.windows, "window"));
     let bundles = format!("{}, {}", counted(history.bundles, "bundle"), size(history.bytes));
-    let mut text = format!("{segments} in {windows} ({bundles}), manifest {}", history.newest);
+    let checkpoints = match history.checkpoints {
+        0 => String::new(),
+        n => format!(" and {}", counted(n, "checkpoint")),
+    };
+    let mut text = format!("{segments} in {windows}{checkpoints} ({bundles}), manifest {}", history.newest);
     if history.replaced.0 > 0 {
         text.push_str(&format!(
-            "; {} of shorter windows, {}",
+            "; {} that were replaced, {}",
             counted(history.replaced.0, "bundle"),
             size(history.replaced.1)
         ));
@@ -123,8 +127,12 @@ fn looked_at(report: &Report) -> Vec<String> {
     }
     if report.depth >= Depth::Data && history.windows > 0 {
         let (read, windows) = (history.windows_read, counted(history.windows, "window"));
+        let points = match history.checkpoints {
+            0 => String::new(),
+            all => format!(", and of {} of {}", history.checkpoints_read, counted(all, "checkpoint")),
+        };
         let beside = if report.depth == Depth::Deep { ", beside their segments" } else { "" };
-        texts.push(format!("every byte of {read} of {windows} ({}){beside}", size(history.read)));
+        texts.push(format!("every byte of {read} of {windows}{points} ({}){beside}", size(history.read)));
     }
     if report.depth == Depth::Deep {
         let objects = counted(checked.objects, "object");
@@ -153,6 +161,10 @@ fn left_out(report: &Report) -> Vec<String> {
     }
     if report.depth == Depth::Data && history.windows > 0 {
         texts.push("whether windows hold what their segments hold: --deep".to_owned());
+    }
+    if report.depth == Depth::Deep && history.checkpoints_alone > 0 {
+        let checkpoints = counted(history.checkpoints_alone, "checkpoint");
+        texts.push(format!("whether {checkpoints} hold what the log comes to: not all of that was read, or can be"));
     }
     if report.depth >= Depth::Data && checked.unchained > 0 {
         let segments = counted(checked.unchained, "segment");
@@ -258,6 +270,11 @@ pub(crate) fn advice(problem: &Problem) -> String {
                  the archive has {object} intact, put that in its place; no program makes it anew."
             )
         }
+        _ if problem.about == About::Checkpoints => {
+            "nothing is lost as long as what it stands for is there: that is read in its place, more slowly. A maintainer that meets it \
+             leaves it out and makes another one."
+                .to_owned()
+        }
         _ if problem.about == About::Archive => {
             "reading passes over it; if you know that it was put there by hand, move it out of the archive.".to_owned()
         }
@@ -342,6 +359,9 @@ fn history_json(history: &HistoryChecked) -> Value {
     json!({
         "manifests": history.manifests, "newestManifest": history.newest,
         "windows": {"found": history.windows, "read": history.windows_read}, "segments": history.slots.to_string(),
+        "checkpoints": {
+            "found": history.checkpoints, "read": history.checkpoints_read, "notCompared": history.checkpoints_alone,
+        },
         "bundles": history.bundles, "bytes": {"found": history.bytes, "read": history.read},
         "replaced": some(history.replaced), "unnamed": some(history.unnamed),
     })

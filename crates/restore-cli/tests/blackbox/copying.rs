@@ -115,8 +115,8 @@ fn places_that_are_no_copy_are_refused_by_name() {
     fs::remove_file(&last).expect("removed");
     assert!(ran(&told, &["copy", &ahead], 5).all().contains("is ahead"));
     fs::write(&last, kept).expect("written");
-    fs::create_dir(told.place().join("ckpt")).expect("made");
-    fs::write(told.place().join("ckpt/1"), "x").expect("written");
+    fs::create_dir(told.place().join("list")).expect("made");
+    fs::write(told.place().join("list/1"), "x").expect("written");
     ran(&told, &["copy", &told.file("none")], 10);
     assert!(!Path::new(&told.file("none")).exists(), "nothing is made for what cannot be copied");
     ran(&told, &["copy", &told.file("a/b"), "--archive", "/nonexistent"], 10);

@@ -1,4 +1,4 @@
-//! The bytes of a history bundle to lines: all of them, or frame by frame behind what its end says.
+//! The bytes of a bundle to lines: all of them, or frame by frame behind what its end says.
 //!
 //! Does not: check what only all parts of a window show together.
 
@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 use bytes::Bytes;
 use vmrewind_model::{Digest, Epoch, Op, Seq};
 
-use super::{Earliest, Known, Leaves, Public, SortKey, Window, digest, filter, meta::Meta};
+use super::{Earliest, Known, Leaves, Point, Public, SortKey, Window, digest, filter, meta::Meta, point::Sieved};
 use crate::{
     Head,
     format::{
@@ -30,6 +30,8 @@ use crate::{
 pub(crate) struct Bundle {
     footer: Footer,
     pub(crate) window: Window,
+    /// What a checkpoint says besides; none if this is a part of a window of history.
+    pub(crate) point: Option<Point>,
     pub(crate) epoch: Epoch,
     pub(crate) nonce: [u8; 16],
     pub(crate) records: u64,
@@ -52,11 +54,11 @@ pub(crate) enum Peek {
     Longer(u64),
 }
 
-/// Reads the end of a bundle of `archive` that is `size` bytes long.
+/// Reads the end of a bundle of a kind and of `home` that is `size` bytes long.
 ///
 /// `front` is its beginning: at least [`super::super::decode::FRONT`] bytes, or all of it, if bodies are encrypted.
-pub(crate) fn peek(front: &[u8], tail: &Bytes, size: u64, home: &Home) -> Checked<Peek> {
-    let footer = footer_of(tail, size, home)?;
+pub(crate) fn peek(kind: Kind, front: &[u8], tail: &Bytes, size: u64, home: &Home) -> Checked<Peek> {
+    let footer = footer_of(kind, tail, size, home)?;
     let end = match End::read(front, tail, size, &footer, home)? {
         End::Done(end) => end,
         End::Longer(needed) => return Ok(Peek::Longer(needed)),
@@ -68,13 +70,20 @@ pub(crate) fn peek(front: &[u8], tail: &Bytes, size: u64, home: &Home) -> Checke
     Bundle::of(footer, public, index, end.opener).map(|bundle| Peek::Done(Box::new(bundle)))
 }
 
-/// Reads all of a bundle of `archive`, which should be the `part`th of its window, verifies it, and hands in its lines in order.
-pub(crate) fn whole(bytes: &Bytes, home: impl Into<Home>, part: u32, mut each: impl FnMut(&Line)) -> Checked<Bundle> {
+/// Reads all of a bundle of a kind and of `home`, which should be the `part`th of its window or checkpoint, verifies it, and hands in
+/// its lines in order.
+pub(crate) fn whole(
+    kind: Kind,
+    bytes: &Bytes,
+    home: impl Into<Home>,
+    part: u32,
+    mut each: impl FnMut(&Line),
+) -> Checked<Bundle> {
     let (home, size) = (home.into(), bytes.len() as u64);
-    let footer = footer_of(bytes, size, &home)?;
+    let footer = footer_of(kind, bytes, size, &home)?;
     let hashed = Digest::of(&bytes[..bytes.len() - footer::LEN]) == footer.body_sha256;
     demand(hashed, Code::BodyHash, "bytes were changed")?;
-    let Peek::Done(mut bundle) = peek(bytes, bytes, size, &home)? else {
+    let Peek::Done(mut bundle) = peek(kind, bytes, bytes, size, &home)? else {
         return Err(Fault::new(Code::FooterField, "its index lies before its beginning"));
     };
     bundle.part = Some(part);
@@ -84,6 +93,7 @@ pub(crate) fn whole(bytes: &Bytes, home: impl Into<Home>, part: u32, mut each: i
     let mut flags = 0;
     let mut leaves = Leaves::default();
     let mut last: Option<(SortKey, u64)> = None;
+    let mut sieved = bundle.point.as_ref().map(Sieved::new);
     for n in 0..bundle.index.frames.len() {
         let entry = &bundle.index.frames[n];
         let place = bundle.place(n);
@@ -92,6 +102,9 @@ pub(crate) fn whole(bytes: &Bytes, home: impl Into<Home>, part: u32, mut each: i
             let (key, seq) = (SortKey::of(&line), line.head.seq.0);
             let order = last.as_ref().map_or(Ordering::Less, |(before, last)| (before, *last).cmp(&(&key, seq)));
             check_order(order).map_err(|fault| fault.at(entry.offset))?;
+            if let Some(sieved) = &mut sieved {
+                sieved.take(&key, &line).map_err(|fault| fault.at(entry.offset))?;
+            }
             entries.add(&key);
             earliest.add(&line);
             flags |= flags_of(&line);
@@ -103,10 +116,11 @@ pub(crate) fn whole(bytes: &Bytes, home: impl Into<Home>, part: u32, mut each: i
     demand(entries.filter() == bundle.index.filter, Code::Index, "the filter is not that of its objects")?;
     let known = flag::GAPS | flag::LATE | flag::BACK_DATED;
     demand(bundle.footer.flags & known == flags, Code::Flags, "the flags differ from the records")?;
-    let reach = bundle.window.earliest.holds(earliest);
+    let history = bundle.point.is_none();
+    let reach = !history || bundle.window.earliest.holds(earliest);
     demand(reach, Code::Public, "lines reach back farther than it says")?;
     leaves.check()?;
-    if bundle.records == bundle.window.records() {
+    if history && bundle.records == bundle.window.records() {
         demand(bundle.window.earliest == earliest, Code::Public, "no line reaches back as far as it says")?;
     }
     demand(home.root(leaves.root())? == bundle.root, Code::Root, "the event root does not match the records")?;
@@ -128,12 +142,12 @@ fn flags_of(line: &Line) -> u32 {
     set.iter().filter(|(_, set)| *set).fold(0, |flags, (flag, _)| flags | flag)
 }
 
-fn footer_of(tail: &[u8], size: u64, home: &Home) -> Checked<Footer> {
+fn footer_of(kind: Kind, tail: &[u8], size: u64, home: &Home) -> Checked<Footer> {
     demand(size <= limits::SEGMENT, Code::TooLarge, "it is larger than a bundle may be")?;
     let short = || Fault::new(Code::Truncated, format!("it has {size} bytes, fewer than a footer"));
-    let footer = Footer::parse(tail.last_chunk().ok_or_else(short)?, Kind::History)
+    let footer = Footer::parse(tail.last_chunk().ok_or_else(short)?, kind)
         .map_err(|fault| fault.at(size - footer::LEN as u64))?;
-    footer.check_history(size)?;
+    footer.check_bundle(kind, size)?;
     home.owns(&footer)?;
     Ok(footer)
 }
@@ -193,8 +207,19 @@ impl Bundle {
             head,
             earliest,
         };
+        let point = public.checkpoint;
+        if Point::kind(point.as_ref()).number() != footer.kind {
+            return Err(broken("only a checkpoint says what a checkpoint says"));
+        }
+        if let Some(point) = &point {
+            point.check(&window, Code::Public).map_err(|fault| fault.at(footer.body_length))?;
+            if earliest != Earliest::default() {
+                return Err(broken("a checkpoint does not reach back"));
+            }
+        }
         let (epoch, nonce, records, root) = (Epoch(footer.epoch), footer.nonce, footer.records, footer.root);
-        Ok(Self { footer, window, epoch, nonce, records, root, known: public.entries, index, opener, part: None })
+        let known = public.entries;
+        Ok(Self { footer, window, point, epoch, nonce, records, root, known, index, opener, part: None })
     }
 
     /// Returns the head of a log that ends with the window.
@@ -224,6 +249,22 @@ impl Bundle {
     pub(crate) fn is_keyless(&self, n: usize) -> bool {
         let entry = &self.index.frames[n];
         entry.records > 0 && entry.first_key.is_empty()
+    }
+
+    /// Tells whether it may hold lines of an object: namespace, name, group and kind, joined by U+0000.
+    pub(crate) fn may_hold(&self, object: &[u8]) -> bool {
+        filter::may_hold_object(&self.index.filter, object)
+    }
+
+    /// Tells whether the `n`th frame may hold lines with seqs of a range.
+    pub(crate) fn touches(&self, n: usize, range: SeqRange) -> bool {
+        let entry = &self.index.frames[n];
+        entry.records > 0 && entry.first_seq <= range.last.0 && range.first.0 <= entry.last_seq
+    }
+
+    /// Tells whether the `n`th frame holds nothing later than this seq, and this seq.
+    pub(crate) fn ends_with(&self, n: usize, seq: Seq) -> bool {
+        self.index.frames[n].last_seq == seq.0
     }
 
     /// Reads the `n`th frame and compares it with what the index says.

@@ -14,7 +14,7 @@ use super::{
 use crate::format::{
     HISTORY_VERSION,
     encode::{INDEX_NAME, finish},
-    footer::{Footer, Kind, flag},
+    footer::{Footer, flag},
     frame::Packer,
     index::{self, FrameEntry, Index},
     limits,
@@ -266,14 +266,15 @@ impl Writer {
             // As in segments: texts for people may name an object.
             entries.iter_mut().for_each(|known| known.entry.detail.clear());
         }
-        Public { complete: true, entries, head: window.head.hex(), earliest: window.earliest }
+        let checkpoint = self.draft.point.clone();
+        Public { complete: true, entries, head: window.head.hex(), earliest: window.earliest, checkpoint }
     }
 
     fn footer(&self, flags: u32, records: u64, members: u64) -> Footer {
         let Draft { home, window, epoch, nonce, .. } = &*self.draft;
         Footer {
             version: HISTORY_VERSION,
-            kind: Kind::History.number(),
+            kind: self.draft.kind().number(),
             level: window.level,
             shard: 0,
             flags: flags | flag::COMPLETE,

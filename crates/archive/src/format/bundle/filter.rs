@@ -57,25 +57,17 @@ fn bits((first, step): (u64, u64), size: u64) -> impl Iterator<Item = usize> {
     })
 }
 
+/// Tells whether a filter may hold a home. No read asks for a whole home yet.
 #[cfg(test)]
-pub(crate) use asked::{may_hold_home, may_hold_object};
+pub(crate) fn may_hold_home(filter: &[u8], home: &[u8]) -> bool {
+    may_hold(filter, hash(1, home))
+}
 
-/// What a reader asks of a filter. No read of this program is for so few objects yet.
-#[cfg(test)]
-mod asked {
-    use super::{bits, hash};
+/// Tells whether a filter may hold an object: namespace, name, group and kind, joined by U+0000.
+pub(crate) fn may_hold_object(filter: &[u8], object: &[u8]) -> bool {
+    may_hold(filter, hash(2, object))
+}
 
-    /// Tells whether a filter may hold a home.
-    pub(crate) fn may_hold_home(filter: &[u8], home: &[u8]) -> bool {
-        may_hold(filter, hash(1, home))
-    }
-
-    /// Tells whether a filter may hold an object: namespace, name, group and kind, joined by U+0000.
-    pub(crate) fn may_hold_object(filter: &[u8], object: &[u8]) -> bool {
-        may_hold(filter, hash(2, object))
-    }
-
-    fn may_hold(filter: &[u8], entry: (u64, u64)) -> bool {
-        bits(entry, filter.len() as u64 * 8).all(|bit| filter[bit / 8] & 1 << (bit % 8) != 0)
-    }
+fn may_hold(filter: &[u8], entry: (u64, u64)) -> bool {
+    bits(entry, filter.len() as u64 * 8).all(|bit| filter[bit / 8] & 1 << (bit % 8) != 0)
 }

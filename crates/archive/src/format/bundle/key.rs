@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use vmrewind_model::RecordKey;
+use vmrewind_model::{ObjectKey, RecordKey};
 
 use crate::format::line::Line;
 
@@ -30,6 +30,11 @@ impl SortKey {
             text.extend_from_slice(element.as_bytes());
         }
         Self(text)
+    }
+
+    /// Namespace, name, group and kind of an object, joined by U+0000.
+    pub(crate) fn text_of(object: &ObjectKey) -> Vec<u8> {
+        [&*object.namespace, &object.name, &object.group, &object.kind].join("\0").into_bytes()
     }
 
     /// Returns the key text.

@@ -9,7 +9,7 @@ use super::digest;
 use crate::format::{
     Code,
     fault::{Checked, Fault, demand},
-    footer::Footer,
+    footer::{Footer, Kind},
     limits,
     meta::hex,
     strict::{self, Form},
@@ -52,7 +52,7 @@ impl Meta {
     pub(super) fn of(footer: &Footer, head: Digest, own: Own) -> Self {
         Self {
             format: footer.version.to_string(),
-            kind: "history".into(),
+            kind: if footer.kind == Kind::Checkpoint.number() { "checkpoint" } else { "history" }.into(),
             archive: footer.archive.hyphenated().to_string(),
             shard: footer.shard,
             level: footer.level,

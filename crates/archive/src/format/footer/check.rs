@@ -1,5 +1,7 @@
 //! What the fields of a footer may hold.
 
+use vmrewind_model::Digest;
+
 use super::{Footer, Kind, LEN, flag};
 use crate::format::{
     Code, age,
@@ -57,16 +59,23 @@ impl Footer {
         field(!fence || first == last, "its times are wrong")
     }
 
-    /// Checks that the fields of a history bundle fit each other and an object of `size` bytes.
-    pub(crate) fn check_history(&self, size: u64) -> Checked<()> {
-        field(self.kind == Kind::History.number(), "it is no history bundle")?;
-        field((1..=4).contains(&self.level), "its level is wrong")?;
+    /// Checks that the fields of a history bundle, or of a part of a checkpoint, fit each other and an object of `size` bytes.
+    pub(crate) fn check_bundle(&self, kind: Kind, size: u64) -> Checked<()> {
+        field(self.kind == kind.number(), "it is a bundle of another kind")?;
+        match kind {
+            Kind::Log | Kind::History => field((1..=4).contains(&self.level), "its level is wrong")?,
+            Kind::Checkpoint => {
+                field(self.level == 0, "its level is wrong")?;
+                let all = self.slots[0] == 1 && self.seqs[0] == 1 && self.prev == Digest([0; 32]);
+                field(all, "it does not stand for everything from the beginning")?;
+            }
+        }
         field(self.slots[0] <= self.slots[1], "its slots are wrong")?;
         self.check_common(size)?;
         let [first, last] = self.seqs;
         let held = last.checked_add(1).and_then(|end| end.checked_sub(first));
         field(self.records > 0 && held >= Some(self.records), "its seqs and records differ")?;
-        field(self.has(flag::COMPLETE) && !self.has(flag::FENCE), "its flags are not those of history")?;
+        field(self.has(flag::COMPLETE) && !self.has(flag::FENCE), "its flags are not those of a bundle")?;
         field(self.members > 1, "its members are wrong")
     }
 

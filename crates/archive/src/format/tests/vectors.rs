@@ -3,6 +3,7 @@
 //! To write them anew after a change of the format: `VMREWIND_WRITE_VECTORS=1 cargo test -p vmrewind-archive vectors`.
 
 mod bundles;
+mod checkpoints;
 mod file;
 mod manifests;
 mod sealed;
@@ -70,7 +71,7 @@ fn content(object: &Bytes) -> Vec<u8> {
 fn said(vector: &Vector, all: &BTreeMap<String, Vector>) -> Option<Code> {
     match vector.get("object") {
         Some("identity") => return Identity::check(&vector.object).err().map(|fault| fault.code),
-        Some("bundle") => return said_of_bundle(vector).err().map(|fault| fault.code),
+        Some("bundle" | "checkpoint") => return said_of_bundle(vector).err().map(|fault| fault.code),
         Some("keys") => return said_of_keys(vector).err().map(|fault| fault.code),
         Some("age") => return said_of_age(vector).err().map(|fault| fault.code),
         Some("manifest") => return said_of_manifest(vector, all).err().map(|fault| fault.code),
@@ -124,7 +125,11 @@ fn home(vector: &Vector) -> Home {
 
 /// Returns the content of the body of a good vector.
 fn body(vector: &Vector) -> Bytes {
-    let kind = if vector.get("object") == Some("bundle") { Kind::History } else { Kind::Log };
+    let kind = match vector.get("object") {
+        Some("bundle") => Kind::History,
+        Some("checkpoint") => Kind::Checkpoint,
+        _ => Kind::Log,
+    };
     sealed::body(&vector.object, kind, &home(vector))
 }
 
@@ -144,15 +149,16 @@ fn said_of_age(vector: &Vector) -> Checked<()> {
 }
 
 fn said_of_bundle(vector: &Vector) -> Checked<()> {
-    let rolled = bundles::read_window(vector.get("window").expect("a window"));
+    let rolled =
+        bundles::read_window(vector.get("window").expect("a window"), vector.get("object") == Some("checkpoint"));
     let part = usize::try_from(vector.number("part")).expect("small") - 1;
     let mut lines = 0;
-    let read = bundle::whole(&vector.object, home(vector), window::number(part), |_| lines += 1)?;
+    let read = bundle::whole(rolled.kind(), &vector.object, home(vector), window::number(part), |_| lines += 1)?;
     demand(vector.object.len() as u64 == rolled.parts[part].size, Code::Count, "its size")?;
     window::belongs(&read, &rolled, part)?;
     let digest = Digest::of(&vector.object);
     if let Some(name) = vector.get("name") {
-        demand(paths::bundle(&digest) == name, Code::Name, "its name")?;
+        demand(paths::bundle(rolled.kind(), &digest) == name, Code::Name, "its name")?;
     }
     if vector.get("expect") == Some("ok") {
         assert_eq!((vector.number("records"), lines), (read.records, read.records));
@@ -182,6 +188,7 @@ fn this_reader_says_to_every_vector_what_the_vector_demands() {
         for (name, vector) in set::all()
             .into_iter()
             .chain(bundles::all())
+            .chain(checkpoints::all())
             .chain(manifests::all())
             .chain(manifests::sealed())
             .chain(sealed::all())

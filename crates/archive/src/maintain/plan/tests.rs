@@ -2,7 +2,10 @@ use vmrewind_model::{Digest, Seq};
 
 use super::*;
 use crate::{
-    format::{SeqRange, bundle::Window},
+    format::{
+        SeqRange,
+        bundle::{Point, Window},
+    },
     manifest::Unknown,
 };
 
@@ -22,7 +25,7 @@ fn window(level: u16, slots: [u64; 2], last: &str) -> Rolled {
         head: hash(slots[1]),
         earliest: crate::format::bundle::Earliest::default(),
     };
-    Rolled { window, root: hash(0), parts: Vec::new(), stale: false, unknown: Unknown::new() }
+    Rolled { window, point: None, root: hash(0), parts: Vec::new(), stale: false, unknown: Unknown::new() }
 }
 
 fn merge(windows: &[Rolled], newest: Timestamp, highest: u16) -> Option<Merge> {
@@ -82,4 +85,36 @@ fn slots_that_lie_in_no_window_are_found_with_the_window_before_them() {
     assert_eq!(uncovered(&windows, 9), [(None, 1..3), (Some(1), 7..8)]);
     assert_eq!(uncovered(&[], 2), [(None, 1..3)]);
     assert_eq!(uncovered(&[], 0), []);
+}
+
+fn checkpoint(slot: u64, last: &str, without: usize) -> Rolled {
+    let point = Point { ends_from: Seq(1), t: last.parse().expect("a time"), without: vec![[1, 1]; without] };
+    let mut rolled = Rolled { point: Some(point), ..window(1, [1, slot], "00:00:00") };
+    rolled.window.times = [last.parse().expect("a time"); 2];
+    rolled
+}
+
+#[test]
+fn of_too_many_checkpoints_those_are_left_out_that_are_close_to_others() {
+    let days = ["01", "02", "03", "04"].map(|day| format!("2026-03-{day}T00:00:00Z"));
+    let mut all: Vec<Rolled> = Vec::new();
+    for (slot, last) in
+        (1..).zip(days.iter().map(String::as_str).chain(["2026-03-04T01:00:00Z", "2026-03-04T02:00:00Z"]))
+    {
+        all.push(checkpoint(slot, last, 0));
+    }
+    let slots = |all: &[Rolled]| all.iter().map(|rolled| rolled.window.slots[1]).collect::<Vec<u64>>();
+    let thinned = |most: usize, text: usize| {
+        let mut all = all.clone();
+        thin(&mut all, most, text);
+        slots(&all)
+    };
+    assert_eq!(thinned(6, 1 << 20), [1, 2, 3, 4, 5, 6], "enough room");
+    assert_eq!(thinned(5, 1 << 20), [1, 2, 3, 4, 6]);
+    assert_eq!(thinned(4, 1 << 20).last(), Some(&6), "the newest stays");
+    assert_eq!(thinned(0, 1 << 20), [6], "even if there is room for none");
+    assert_eq!(thinned(6, 400 * 3).len(), 3, "by their bytes");
+    all = vec![checkpoint(1, &days[0], 0), checkpoint(2, &days[1], 1_000)];
+    thin(&mut all, 9, 400);
+    assert_eq!(slots(&all), [2]);
 }

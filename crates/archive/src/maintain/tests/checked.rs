@@ -6,23 +6,24 @@ use vmrewind_model::Digest;
 use super::{life, now, open, roll_up, small};
 use crate::{
     Cpu, Silent, Store,
-    manifest::{self, Found, Rolled},
+    manifest::{self, Found, PartRef, Rolled},
     paths,
     verify::{About, Depth, Options, Report, verify},
 };
 
-const DEPTHS: [Depth; 3] = [Depth::Ends, Depth::Data, Depth::Deep];
+pub(super) const DEPTHS: [Depth; 3] = [Depth::Ends, Depth::Data, Depth::Deep];
 
-async fn report(store: &Store, depth: Depth) -> Report {
+pub(super) async fn report(store: &Store, depth: Depth) -> Report {
     verify(store, Cpu::Inline, &Options { depth, sample: None, identities: vec![], told: None }, &Silent)
         .await
         .expect("a report")
 }
 
 /// Codes and names of what is wrong with bundles and manifests.
-async fn wrong(store: &Store, depth: Depth) -> Vec<(String, String)> {
+pub(super) async fn wrong(store: &Store, depth: Depth) -> Vec<(String, String)> {
     let problems = report(store, depth).await.problems.into_iter();
-    let rolled = problems.filter(|problem| [About::Bundles, About::Manifests].contains(&problem.about));
+    let rolled =
+        problems.filter(|problem| [About::Bundles, About::Manifests, About::Checkpoints].contains(&problem.about));
     rolled.map(|problem| (problem.symptom.to_string(), problem.object)).collect()
 }
 
@@ -90,7 +91,7 @@ fn every_bundle_that_is_changed_or_lost_is_named() {
         let life = life::lived(&store, 7, 80).await;
         roll_up(&store, &small(2), now(&life)).await.expect("rolled up");
         for part in newest(&store).await.manifest.windows.iter().flat_map(|rolled| &rolled.parts) {
-            let name = paths::bundle(&part.digest);
+            let name = part.name();
             let good = store.get(&name, u64::MAX - 1).await.expect("readable").expect("there").to_vec();
             let mut bytes = good.clone();
             bytes[450] ^= 1;
@@ -117,7 +118,7 @@ fn what_only_all_parts_of_a_window_show_together_is_found_by_reading_all_of_them
         roll_up(&store, &small(2), now(&life)).await.expect("rolled up");
         let windows = newest(&store).await.manifest.windows;
         let many = windows.iter().position(|rolled| rolled.parts.len() > 1).expect("a window of several parts");
-        let names: Vec<String> = windows[many].parts.iter().map(|part| paths::bundle(&part.digest)).collect();
+        let names: Vec<String> = windows[many].parts.iter().map(PartRef::name).collect();
         let swapped = write_next(&store, |windows| windows[many].parts.swap(0, 1)).await;
         assert_eq!(wrong(&store, Depth::Ends).await, [], "the end of a part does not tell which it is");
         let meta = |name: &String| ("E_META".to_owned(), name.clone());

@@ -7,7 +7,7 @@ use object_store::{ObjectStore, memory::InMemory};
 use vmrewind_testkit::store::{Fault, FaultyStore, How};
 
 use super::{answers, life, moments, now, open, roll_up, small};
-use crate::{At, Store, StoreKind, manifest, paths};
+use crate::{At, Store, StoreKind, manifest};
 
 /// Copies all objects.
 async fn copy(from: &dyn ObjectStore) -> Arc<InMemory> {
@@ -71,7 +71,7 @@ fn a_repair_that_is_stopped_at_any_call_leaves_an_archive_that_answers_as_before
         life::put_back(&plain, slot, &whole).await;
         let found = manifest::newest(&open(&plain).await).await.expect("readable").expect("a manifest");
         let last = found.manifest.windows.last().expect("a window");
-        plain.delete(&paths::bundle(&last.parts[0].digest)).await.expect("deleted");
+        plain.delete(&last.parts[0].name()).await.expect("deleted");
         life.live(&plain, 10).await;
         let moments: Vec<At> = moments(&life).into_iter().step_by(7).collect();
         let expected = answers(&open(&plain).await.reading_the_log_only(), &moments).await;

@@ -202,7 +202,7 @@ impl Life {
         let resume = vec![samples::resume("virtualmachines", seq, self.at)];
         let input = SegmentInput { records, resume, complete: false };
         writer.commit(input, &|| samples::t(0)).await.expect("committed");
-        self.slots = head.segment + 2;
+        (self.slots, self.writer) = (head.segment + 2, None);
     }
 
     fn record(&mut self) {

@@ -1,10 +1,11 @@
 use proptest::prelude::*;
-use vmrewind_model::{Change, ObjectOp, RecordKey, Rv};
+use vmrewind_model::{Change, ObjectOp, Op, RecordKey, Rv, Seq};
 
 use super::*;
 use crate::{
-    Segment,
+    Presence, Segment,
     format::{decode::decode, encode::encode},
+    kept::Candidate,
     samples,
 };
 
@@ -75,6 +76,65 @@ proptest! {
             prop_assert_eq!(folded(&history, Seq(at), cut), by_the_rule(&history, Seq(at)), "at {}", at);
         }
     }
+}
+
+/// The seqs of the records up to `last` that a checkpoint keeps.
+fn kept(all: &Segment, last: Seq, ends_from: Seq) -> Vec<Seq> {
+    let mut objects: BTreeMap<ObjectKey, Candidate<Seq, Seq>> = BTreeMap::new();
+    for line in all.lines.iter().filter(|line| line.head.seq <= last) {
+        let key = line.head.key.as_ref().expect("every record here has one");
+        let seq = line.head.seq;
+        objects.entry(key.object.clone()).or_default().take(&line.head, || seq, || seq);
+    }
+    objects.values().flat_map(|candidate| candidate.kept(ends_from)).copied().collect()
+}
+
+proptest! {
+    #[test]
+    fn what_a_checkpoint_keeps_and_what_follows_comes_to_the_same_as_everything(
+        history in any_history(),
+        cut in 1_u64..14,
+        ends in any::<prop::sample::Index>(),
+    ) {
+        let last = cut.min(history.len() as u64);
+        let ends_from = Seq(1 + ends.index(usize::try_from(last).expect("small") + 1) as u64);
+        let all = segment(history.clone());
+        let kept = kept(&all, Seq(last), ends_from);
+        let follows = |record: &Record| record.seq > Seq(last) && record.counts_from() >= ends_from;
+        let counted: Vec<Record> =
+            history.iter().filter(|record| record.seq <= Seq(last) || follows(record)).cloned().collect();
+        for at in last..=history.len() as u64 {
+            let mut fold = Fold::default();
+            let used = |line: &Line| {
+                let head = &line.head;
+                kept.contains(&head.seq) || head.seq > Seq(last) && head.counts_from() >= ends_from
+            };
+            fold.add(all.as_lines(), |line| used(line) && line.head.counts_from() <= Seq(at)).expect("good objects");
+            let found: BTreeMap<ObjectKey, (Seq, Presence)> =
+                fold.finish().into_iter().map(|(key, entry)| (key, (entry.record.seq, entry.presence))).collect();
+            prop_assert_eq!(found, by_the_rule(&counted, Seq(at)), "kept {:?} of {} from {:?}, at {}", &kept, last, ends_from, at);
+        }
+    }
+}
+
+#[test]
+fn what_nobody_can_ask_for_any_more_is_not_kept() {
+    let key = |name: &str| samples::vm_key(name, "u1");
+    let set = |name: &str, seq| samples::record(seq, samples::set(ObjectOp::Modified, key(name), seq, None));
+    let gone = |name: &str, seq| {
+        samples::record(seq, Change::Deleted { key: key(name), rv: None, object: None, inferred: true })
+    };
+    let all =
+        segment(vec![set("a", 1), set("b", 2), set("a", 3), gone("b", 4), set("c", 5), gone("c", 6), set("a", 7)]);
+    let kept = |ends_from| {
+        let mut kept = kept(&all, Seq(7), Seq(ends_from));
+        kept.sort_unstable();
+        kept.into_iter().map(|seq| seq.0).collect::<Vec<u64>>()
+    };
+    assert_eq!(kept(8), [7], "states that stand");
+    assert_eq!(kept(6), [6, 7], "and ends that a later record may lie before");
+    assert_eq!(kept(5), [5, 6, 7], "and what they ended");
+    assert_eq!(kept(1), [2, 4, 5, 6, 7]);
 }
 
 #[test]

@@ -69,10 +69,14 @@ impl Beside {
         }
     }
 
+    /// Returns what is known of the resources, if that is sure.
+    pub(super) fn known(&self) -> Option<Vec<Known>> {
+        (!self.unsure).then(|| self.proofs.known())
+    }
+
     /// Ends a window.
     pub(super) fn end(&mut self) -> Group {
-        let known = (!self.unsure).then(|| self.proofs.known());
-        Group { known, ..std::mem::take(&mut self.group) }
+        Group { known: self.known(), ..std::mem::take(&mut self.group) }
     }
 
     /// Some slots are missing.

@@ -15,7 +15,6 @@ use crate::{
         home::Home,
     },
     manifest::Rolled,
-    paths,
     store::LARGEST,
     window,
 };
@@ -43,10 +42,11 @@ struct Held {
 
 /// Says that something is wrong with a part of a window.
 pub(super) fn problem(rolled: &Rolled, part: usize, fault: Fault) -> Problem {
-    let name = paths::bundle(&rolled.parts[part].digest);
+    let name = rolled.parts[part].name();
     let problem = Problem::harmless(Symptom::Code(fault.code), &name, None, fault.detail);
     let [first, last] = rolled.window.slots;
-    Problem { about: About::Bundles, slots: Some((first, last)), offset: fault.offset, ..problem }
+    let about = if rolled.point.is_some() { About::Checkpoints } else { About::Bundles };
+    Problem { about, slots: Some((first, last)), offset: fault.offset, ..problem }
 }
 
 /// Reads the end of each part.
@@ -81,7 +81,7 @@ pub(super) async fn all(archive: &Archive, rolled: &Rolled) -> Result<Found, Arc
     let mut earliest = Earliest::default();
     let mut last: Option<(SortKey, u64)> = None;
     for (n, part) in rolled.parts.iter().enumerate() {
-        let Some(bytes) = archive.store.get(&paths::bundle(&part.digest), LARGEST).await? else {
+        let Some(bytes) = archive.store.get(&part.name(), LARGEST).await? else {
             found.problems.push(problem(rolled, n, Fault::new(Code::Missing, "it is not there")));
             continue;
         };
@@ -128,7 +128,7 @@ pub(super) async fn all(archive: &Archive, rolled: &Rolled) -> Result<Found, Arc
 fn held(bytes: &Bytes, size: u64, home: &Home, rolled: &Rolled, n: usize) -> Checked<Held> {
     let (mut leaves, mut earliest) = (Leaves::default(), Earliest::default());
     let mut ends: Option<[(SortKey, u64); 2]> = None;
-    let bundle = bundle::whole(bytes, home.clone(), window::number(n), |line| {
+    let bundle = bundle::whole(rolled.kind(), bytes, home.clone(), window::number(n), |line| {
         leaves.add(line);
         earliest.add(line);
         let place = (SortKey::of(line), line.head.seq.0);
@@ -146,7 +146,8 @@ fn held(bytes: &Bytes, size: u64, home: &Home, rolled: &Rolled, n: usize) -> Che
 /// Checks what only all parts of a window show together.
 fn together(rolled: &Rolled, mut leaves: Leaves, earliest: Earliest, home: &Home) -> Checked<()> {
     leaves.check()?;
-    demand(earliest == rolled.window.earliest, Code::Public, "no line reaches back as far as it says")?;
+    let reach = rolled.point.is_some() || earliest == rolled.window.earliest;
+    demand(reach, Code::Public, "no line reaches back as far as it says")?;
     demand(
         home.root(leaves.root())? == rolled.root,
         Code::Root,

@@ -235,7 +235,7 @@ async fn every_kind_of_damage_of_bundles_and_manifests_is_found_and_named() {
             assert_eq!(found(&report), set(expected), "{name}, {depth:?}: {:?}", report.problems);
             for problem in &report.problems {
                 assert_eq!(problem.object, object, "{name}, {depth:?}");
-                let rolled = [About::Bundles, About::Manifests].contains(&problem.about);
+                let rolled = [About::Bundles, About::Manifests, About::Checkpoints].contains(&problem.about);
                 assert!(!(rolled && problem.loss.is_any()), "{name}: the segments are there");
             }
         }
@@ -276,7 +276,7 @@ async fn the_reader_in_python_names_the_same_damage() {
         let deep = report(&Memory::of(&objects).await.store, Depth::Deep).await;
         let named = deep.problems.iter().map(|problem| {
             let object = match (problem.about, problem.slots) {
-                (About::Bundles | About::Manifests, _) => problem.object.clone(),
+                (About::Bundles | About::Checkpoints | About::Manifests, _) => problem.object.clone(),
                 (_, Some((first, _))) => first.to_string(),
                 _ => "-".to_owned(),
             };

@@ -181,3 +181,61 @@ async fn an_encrypted_archive_answers_at_every_moment_as_one_that_is_not() {
     }
     assert!(answers > 80, "{answers}");
 }
+
+/// Three days, rolled up, so that checkpoints are made.
+async fn days(sealed: bool) -> Objects {
+    let memory = Memory::new();
+    if sealed { make_sealed(&memory.store).await } else { make(&memory.store).await }.expect("made");
+    let clock = Clock::default();
+    let mut writer = own(&memory.store, 1, &clock).await.expect("owned");
+    for n in 0..12 {
+        let change = state(&vm(if n % 3 == 0 { "db" } else { "web" }), n + 1);
+        let records = vec![Record { t: minutes(360 * n + 1), ..record(n + 1, change) }];
+        let segment = SegmentInput { resume: Vec::new(), ..input(records) };
+        writer.commit(segment, &|| clock.now()).await.expect("committed");
+    }
+    let archive = open(&memory.store).await.expect("opened");
+    let door = Door { now: &|| minutes(360 * 12), salt: &|| [3; 16] };
+    let done = maintain(&archive, &Rules::of(&archive, "test 1"), door).await.expect("rolled up");
+    assert!(done.checkpoints > 1 && done.damage.is_empty(), "{done:?}");
+    memory.objects().await
+}
+
+#[tokio::test]
+async fn checkpoints_of_an_encrypted_archive_are_checked_by_both_readers_and_answer_as_plain_ones_do() {
+    let home = tempfile::tempdir().expect("a directory");
+    let identity = home.path().join("key");
+    std::fs::write(&identity, secret(1).reveal().as_bytes()).expect("written");
+    let (sealed, plain) = (days(true).await, days(false).await);
+    assert_eq!(both(&sealed, &identity).await, (codes(&[]), codes(&[])));
+    assert_eq!(both(&plain, &identity).await, (codes(&[]), codes(&[])));
+    let named: Vec<&String> = sealed.keys().filter(|name| name.starts_with("ckpt/")).collect();
+    assert!(named.len() > 1, "{named:?}");
+    // Nothing that a checkpoint tells everybody names an object.
+    for name in &named {
+        let shown = sealed[*name].windows(3).any(|text| text == b"web");
+        assert!(!shown, "{name}");
+    }
+    let answers = async |objects: &Objects| {
+        let memory = Memory::of(objects).await;
+        let archive = open(&memory.store).await.expect("opened");
+        let mut all = Vec::new();
+        for hour in 0..72 {
+            all.push(format!("{:?}", archive.state_at(At::Time(minutes(60 * hour)), &|_| true, &Silent).await));
+        }
+        all
+    };
+    let good = answers(&plain).await;
+    assert_eq!(answers(&sealed).await, good);
+    // A changed one is not used, and both readers say so.
+    for name in named {
+        let mut changed = sealed.clone();
+        let mut bytes = sealed[name].to_vec();
+        let middle = bytes.len() / 3;
+        bytes[middle] ^= 1;
+        changed.insert(name.clone(), bytes.into());
+        let (ours, theirs) = both(&changed, &identity).await;
+        assert!(ours == codes(&["E_BODY_HASH"]) && theirs.len() == 1, "{name}: {ours:?} {theirs:?}");
+        assert_eq!(answers(&changed).await, good, "{name}");
+    }
+}

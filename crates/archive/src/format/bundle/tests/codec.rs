@@ -35,8 +35,8 @@ fn texts(lines: &[Line]) -> Vec<Vec<u8>> {
 fn read(part: &Encoded, n: usize) -> (Bundle, Vec<Line>) {
     let mut lines = Vec::new();
     let number = u32::try_from(n + 1).expect("few");
-    let bundle =
-        whole(&part.bytes, samples::ARCHIVE, number, |line| lines.push(line.clone())).expect("what was just written");
+    let bundle = whole(Kind::History, &part.bytes, samples::ARCHIVE, number, |line| lines.push(line.clone()))
+        .expect("what was just written");
     (bundle, lines)
 }
 
@@ -44,11 +44,13 @@ fn read(part: &Encoded, n: usize) -> (Bundle, Vec<Line>) {
 fn frame_by_frame(part: &Encoded) -> Vec<Line> {
     let size = part.bytes.len() as u64;
     let short = part.bytes.slice(part.bytes.len() - 384..);
-    let Peek::Longer(needed) = peek(&[], &short, size, &samples::ARCHIVE.into()).expect("a good footer") else {
+    let Peek::Longer(needed) = peek(Kind::History, &[], &short, size, &samples::ARCHIVE.into()).expect("a good footer")
+    else {
         panic!("a footer is not all of an end")
     };
     let tail = part.bytes.slice(part.bytes.len() - usize::try_from(needed).expect("small")..);
-    let Peek::Done(bundle) = peek(&[], &tail, size, &samples::ARCHIVE.into()).expect("a good end") else {
+    let Peek::Done(bundle) = peek(Kind::History, &[], &tail, size, &samples::ARCHIVE.into()).expect("a good end")
+    else {
         panic!("it is all there")
     };
     let mut lines = Vec::new();
@@ -174,7 +176,9 @@ fn a_window_without_lines_has_no_part_and_a_frame_of_another_place_is_refused() 
     assert!(writer.finish().expect_err("nothing to write").contains("without lines"));
     let forge = Forge::new(&records);
     let object = forge.build();
-    let Peek::Done(bundle) = peek(&[], &object, object.len() as u64, &samples::ARCHIVE.into()).expect("good") else {
+    let Peek::Done(bundle) =
+        peek(Kind::History, &[], &object, object.len() as u64, &samples::ARCHIVE.into()).expect("good")
+    else {
         panic!("all of it is there")
     };
     let place = bundle.place(2);

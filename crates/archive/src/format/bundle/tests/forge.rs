@@ -4,7 +4,7 @@ use bytes::Bytes;
 use vmrewind_model::{Digest, Epoch, Record, Seq};
 
 use super::super::{
-    Draft, Earliest, Known, Leaves, Public, SortKey, Window, filter,
+    Draft, Earliest, Known, Leaves, Point, Public, SortKey, Window, filter,
     meta::{Meta, Own},
 };
 use crate::{
@@ -77,6 +77,7 @@ pub(in crate::format) fn draft(lines: &[Line]) -> Draft {
             head: Digest::of(b"last"),
             earliest,
         },
+        point: None,
         epoch: Epoch(1),
         nonce: [7; 16],
         known: vec![known("datavolumes", None, 0, false), known("virtualmachines", Some(0), 3, true)],
@@ -101,6 +102,7 @@ pub(in crate::format) struct Frame {
 pub(in crate::format) struct Forge {
     pub(in crate::format) footer: Footer,
     pub(in crate::format) window: Window,
+    pub(in crate::format) point: Option<Point>,
     pub(in crate::format) known: Vec<Known>,
     pub(in crate::format) frames: Vec<Frame>,
     /// True if `meta.json` shares the first frame with lines.
@@ -172,6 +174,7 @@ impl Forge {
                 signature: [0; 64],
             },
             window,
+            point: None,
             known: draft.known,
             frames,
             shared: false,
@@ -203,6 +206,7 @@ impl Forge {
     /// What a manifest says of the window, if `object` is its only part.
     pub(in crate::format) fn rolled(&self, object: &[u8]) -> Rolled {
         let part = PartRef {
+            kind: Point::kind(self.point.as_ref()),
             digest: Digest::of(object),
             size: (object.len() as u64).max(LEN as u64),
             records: self.footer.records,
@@ -210,6 +214,7 @@ impl Forge {
         };
         Rolled {
             window: self.window.clone(),
+            point: self.point.clone(),
             root: self.footer.root,
             parts: vec![part],
             stale: false,
@@ -285,7 +290,8 @@ impl Forge {
 
     fn public(&self) -> Vec<u8> {
         let (head, earliest) = (self.window.head.hex(), self.window.earliest);
-        let content = Public { complete: true, entries: self.known.clone(), head, earliest };
+        let content =
+            Public { complete: true, entries: self.known.clone(), head, earliest, checkpoint: self.point.clone() };
         let mut json = serde_json::to_string(&content).expect("serialisable");
         (self.on_json)(&mut json);
         let mut frame = public::wrap(&content).expect("small")[..16].to_vec();

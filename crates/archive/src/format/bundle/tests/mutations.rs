@@ -8,7 +8,7 @@ use super::{
     forge::{Forge, draft, sorted},
 };
 use crate::{
-    format::frame::Unpacker,
+    format::{footer::Kind, frame::Unpacker},
     samples::{self, mutated},
 };
 
@@ -16,7 +16,10 @@ use crate::{
 fn every_flipped_bit_every_cut_and_every_added_byte_of_a_small_bundle_is_found() {
     let good = Forge::new(&samples::every_shape()).build();
     let found = |bytes: Vec<u8>, what: &str, at: usize| {
-        assert!(whole(&bytes.into(), samples::ARCHIVE, 1, |_| {}).is_err(), "{what} at {at} was not found");
+        assert!(
+            whole(Kind::History, &bytes.into(), samples::ARCHIVE, 1, |_| {}).is_err(),
+            "{what} at {at} was not found"
+        );
     };
     for at in 0..good.len() {
         for bit in 0..8 {
@@ -35,7 +38,9 @@ fn every_flipped_bit_every_cut_and_every_added_byte_of_a_small_bundle_is_found()
 
 /// The texts of the lines of every frame that can be read behind an end that can be read; none if it cannot.
 fn left(bytes: &Bytes) -> Option<Vec<Vec<u8>>> {
-    let Ok(Peek::Done(bundle)) = peek(&[], bytes, bytes.len() as u64, &samples::ARCHIVE.into()) else { return None };
+    let Ok(Peek::Done(bundle)) = peek(Kind::History, &[], bytes, bytes.len() as u64, &samples::ARCHIVE.into()) else {
+        return None;
+    };
     let mut texts = Vec::new();
     for n in 0..bundle.frames() {
         let place = bundle.place(n);
@@ -51,7 +56,7 @@ fn left(bytes: &Bytes) -> Option<Vec<Vec<u8>>> {
 fn a_flipped_bit_of_a_frame_costs_that_frame_and_one_of_the_end_costs_all() {
     let forge = Forge::new(&samples::every_shape());
     let good = forge.build();
-    let Ok(Peek::Done(bundle)) = peek(&[], &good, good.len() as u64, &samples::ARCHIVE.into()) else {
+    let Ok(Peek::Done(bundle)) = peek(Kind::History, &[], &good, good.len() as u64, &samples::ARCHIVE.into()) else {
         panic!("it is good")
     };
     let index = bundle.place(bundle.frames() - 1).end;
@@ -81,7 +86,7 @@ fn twenty_thousand_mutations_of_a_larger_bundle_give_an_error_or_the_lines_that_
     for seed in 0..20_000 {
         let bytes = Bytes::from(mutated(&good, seed));
         let mut read = Vec::new();
-        match whole(&bytes, samples::ARCHIVE, 1, |line| read.push(line.text.to_vec())) {
+        match whole(Kind::History, &bytes, samples::ARCHIVE, 1, |line| read.push(line.text.to_vec())) {
             Ok(_) => {
                 assert!(bytes == good && read == texts, "seed {seed} gives other lines");
                 unharmed += 1;

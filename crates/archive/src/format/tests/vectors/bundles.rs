@@ -10,7 +10,7 @@ use crate::{
             Cut, Draft, Earliest, Writer,
             tests::forge::{Forge, draft, parse, sorted, split},
         },
-        footer::{Footer, Kind, flag},
+        footer::{Footer, flag},
         line::Line,
         tarball,
     },
@@ -79,37 +79,44 @@ fn homes() -> Vec<Record> {
     all
 }
 
-/// Returns a WINDOW as one line of JSON.
+/// Returns a WINDOW or a CHECKPOINT as one line of JSON.
 pub(super) fn window_text(rolled: &Rolled) -> String {
+    let (mut windows, mut checkpoints) = (Vec::new(), Vec::new());
+    if rolled.point.is_some() { &mut checkpoints } else { &mut windows }.push(rolled.clone());
     let manifest = Manifest {
         archive: samples::ARCHIVE,
         n: 1,
         prev: Digest([0; 32]),
         software: String::new(),
-        windows: vec![rolled.clone()],
+        windows,
+        checkpoints,
         written: Timestamp::MIN,
         unknown: Unknown::new(),
     };
     let bytes = manifest.to_bytes(&samples::ARCHIVE.into()).expect("a good window");
     let json: serde_json::Value = serde_json::from_slice(&bytes).expect("JSON");
-    json["windows"][0].to_string()
+    json[if rolled.point.is_some() { "checkpoints" } else { "windows" }][0].to_string()
 }
 
-/// Reads a WINDOW.
-pub(super) fn read_window(text: &str) -> Rolled {
+/// Reads a WINDOW, or a CHECKPOINT.
+pub(super) fn read_window(text: &str, checkpoint: bool) -> Rolled {
     let (archive, zeros) = (samples::ARCHIVE.hyphenated(), "0".repeat(64));
+    let (before, windows) = match checkpoint {
+        true => (format!(r#""checkpoints":[{text}],"#), ""),
+        false => (String::new(), text),
+    };
     let manifest = format!(
-        r#"{{"archive":"{archive}","format":"0.2","n":1,"prev":"{zeros}","software":"","windows":[{text}],"written":946684800000000}}"#
+        r#"{{"archive":"{archive}",{before}"format":"0.2","n":1,"prev":"{zeros}","software":"","windows":[{windows}],"written":946684800000000}}"#
     );
     let manifest = Manifest::parse((manifest + "\n").as_bytes(), &samples::ARCHIVE.into(), 1).expect("a good window");
-    manifest.windows.into_iter().next().expect("one")
+    manifest.windows.into_iter().chain(manifest.checkpoints).next().expect("one")
 }
 
 pub(super) fn vector(comment: &str, expect: &str, rolled: &Rolled, part: usize, object: Bytes) -> Vector {
     let (archive, window) = (samples::ARCHIVE.hyphenated().to_string(), window_text(rolled));
     let headers = [
         ("comment", comment),
-        ("object", "bundle"),
+        ("object", if rolled.point.is_some() { "checkpoint" } else { "bundle" }),
         ("expect", expect),
         ("archive", &archive),
         ("window", &window),
@@ -122,7 +129,7 @@ pub(super) fn vector(comment: &str, expect: &str, rolled: &Rolled, part: usize, 
 pub(super) fn described(vector: Vector, rolled: &Rolled, body: &[u8]) -> Vector {
     let (sha256, content) = (Digest::of(&vector.object).hex(), Digest::of(body).hex());
     let records = rolled.parts[usize::try_from(vector.number("part")).expect("small") - 1].records;
-    let footer = Footer::parse(vector.object.last_chunk().expect("a footer"), Kind::History).expect("a good footer");
+    let footer = Footer::parse(vector.object.last_chunk().expect("a footer"), rolled.kind()).expect("a good footer");
     vector
         .with("records", &records.to_string())
         .with("root", &footer.root.hex())
@@ -224,7 +231,7 @@ fn footers() -> Vec<(String, Vector)> {
         Reserved "flag" "a reserved flag": on_footer = |f| f.flags |= 1 << 7;
         Reserved "signature" "a signature without a signer": on_footer = |f| f.signature[63] = 1;
         FooterField "kind" "a log segment of 0.2": on_footer = |f| f.kind = 1;
-        FooterField "kind-3" "a checkpoint": on_footer = |f| f.kind = 3;
+        FooterField "kind-3" "a part of a checkpoint": on_footer = |f| f.kind = 3;
         FooterField "level-0" "level 0": on_footer = |f| f.level = 0;
         FooterField "level-5" "level 5": on_footer = |f| f.level = 5;
         FooterField "shard" "another shard": on_footer = |f| f.shard = 1;
@@ -392,7 +399,7 @@ fn rename(content: &mut Vec<u8>, name: &str) {
 }
 
 /// Replaces `from`, which must occur, by `to` of any length.
-fn replace(bytes: &mut Vec<u8>, from: &[u8], to: &[u8]) {
+pub(super) fn replace(bytes: &mut Vec<u8>, from: &[u8], to: &[u8]) {
     super::super::forge::replace(bytes, from, to);
 }
 

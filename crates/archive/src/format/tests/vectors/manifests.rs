@@ -7,13 +7,13 @@ use vmrewind_model::{Digest, canonical};
 use super::{super::super::Code, file::Vector};
 use crate::{format::home::Home, samples};
 
-const BEGIN: i64 = 1_800_000_000_000_000;
+pub(super) const BEGIN: i64 = 1_800_000_000_000_000;
 
-fn hex(text: &str) -> String {
+pub(super) fn hex(text: &str) -> String {
     Digest::of(text.as_bytes()).hex()
 }
 
-fn zeros() -> String {
+pub(super) fn zeros() -> String {
     Digest([0; 32]).hex()
 }
 
@@ -27,7 +27,7 @@ fn window(level: u16, slots: [u64; 2], seqs: [u64; 2], times: [i64; 2], ends: [S
 }
 
 /// Two windows that follow each other, and one behind a hole.
-fn windows() -> [Value; 3] {
+pub(super) fn windows() -> [Value; 3] {
     let one = window(3, [1, 3], [1, 10], [0, 10], [zeros(), hex("one")]);
     let mut two = window(2, [4, 5], [11, 12], [10, 20], [hex("one"), hex("two")]);
     two["earliest"] = json!({"from": 3, "gap": BEGIN - 9, "lo": BEGIN - 1});
@@ -37,12 +37,12 @@ fn windows() -> [Value; 3] {
 }
 
 /// A manifest that follows another.
-fn manifest(n: u64, prev: &str, windows: &[Value]) -> Value {
+pub(super) fn manifest(n: u64, prev: &str, windows: &[Value]) -> Value {
     json!({"archive": samples::ARCHIVE.hyphenated().to_string(), "format": "0.2", "n": n, "prev": prev, "software": "test 1",
         "windows": windows, "written": BEGIN + 100 * n.cast_signed()})
 }
 
-fn text(value: &Value) -> String {
+pub(super) fn text(value: &Value) -> String {
     let bytes = canonical::canonicalize(value.to_string().as_bytes()).expect("JSON");
     String::from_utf8(bytes).expect("UTF-8") + "\n"
 }
@@ -126,7 +126,7 @@ pub(super) fn sealed() -> Vec<(String, Vector)> {
     all
 }
 
-fn vector(n: u64, expect: &str, comment: &str, text: &str) -> Vector {
+pub(super) fn vector(n: u64, expect: &str, comment: &str, text: &str) -> Vector {
     let archive = samples::ARCHIVE.hyphenated().to_string();
     let headers = [
         ("comment", comment),
@@ -240,10 +240,10 @@ fn written() -> Vec<Written> {
     ]
 }
 
-type Change = Box<dyn Fn(&mut Value)>;
+pub(super) type Change = Box<dyn Fn(&mut Value)>;
 
 /// Sets a member, or takes it away.
-fn set(pointer: &'static str, member: &'static str, to: impl Into<Option<Value>>) -> Change {
+pub(super) fn set(pointer: &'static str, member: &'static str, to: impl Into<Option<Value>>) -> Change {
     let to = to.into();
     Box::new(move |value| {
         let members = value.pointer_mut(pointer).and_then(Value::as_object_mut).expect("an object");
