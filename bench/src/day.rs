@@ -6,7 +6,7 @@ use vmrewind_archive::{Archive, ArchiveUrl, Door, Rules, Store, maintain};
 use vmrewind_model::{RawObject, Timestamp};
 
 use crate::{
-    density::{size, standing},
+    density::{checkpoint, size, standing},
     figures::{Figures, mebibytes, ratio, say},
     fleet::{Variety, days},
     git,
@@ -55,6 +55,7 @@ pub(crate) async fn measure(figures: &mut Figures, machines: usize) -> anyhow::R
             format!("log segments {}", per(log)),
             ratio(rolled, log),
         );
+        checkpoint(figures, &archive, name).await?;
         let start = now();
         let packed = git::packed(&dir.path().join("git"), &versions)?;
         let git = start.elapsed();

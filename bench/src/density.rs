@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use vmrewind_archive::{Archive, ArchiveUrl, Door, Rules, Store, maintain};
+use vmrewind_archive::{Archive, ArchiveUrl, At, Door, Rules, Silent, Store, maintain};
 use vmrewind_model::{RawObject, Timestamp};
 use vmrewind_testkit::bench::extra_folder;
 
@@ -87,19 +87,56 @@ async fn rolled_up(figures: &mut Figures, dir: &Path, (versions, log): (u64, u64
         format!("zstd-9 of their JSON as it came, to {} each: {} ms", per(u64::try_from(one)?), compress.as_millis()),
         took.as_secs_f64() / compress.as_secs_f64(),
     );
-    Ok(())
+    checkpoint(figures, dir, "the recorded stream").await
 }
 
 /// Returns the size of the bundles that the newest manifest names, and of itself. (What they were merged from is still there, until
 /// something deletes it.)
 pub(crate) fn standing(dir: &Path) -> anyhow::Result<u64> {
+    let (manifest, length) = newest_manifest(dir)?;
+    let windows = manifest["windows"].as_array().context("windows")?;
+    Ok(windows.iter().map(bytes_of).sum::<u64>() + length)
+}
+
+/// Adds how large the newest checkpoint is for each object that is there at the end, beside zstd-9 of these objects in one piece, sorted.
+pub(crate) async fn checkpoint(figures: &mut Figures, dir: &Path, of: &str) -> anyhow::Result<()> {
+    let (manifest, _) = newest_manifest(dir)?;
+    let all = manifest["checkpoints"].as_array().context("a checkpoint")?;
+    let bytes = all.last().map(bytes_of).context("a checkpoint")?;
+    let archive = Archive::open(Store::open(&dir.display().to_string().parse::<ArchiveUrl>()?)?).await?;
+    let state = archive.state_at(At::Latest, &|_| true, &Silent).await?;
+    let mut objects: Vec<(String, &[u8])> = Vec::new();
+    for entry in state.objects.values() {
+        if let (Some(object), Some(key)) = (entry.record.change.object(), entry.record.change.key()) {
+            objects.push((format!("{} {}", key.home, key.object), object.bytes()));
+        }
+    }
+    objects.sort_unstable();
+    let count = u64::try_from(objects.len())?;
+    let json: Vec<u8> = objects.into_iter().flat_map(|(_, object)| [object, b"\n"].concat()).collect();
+    let one = u64::try_from(zstd::bulk::compress(&json, 9)?.len())?;
+    let per = |bytes: u64| format!("{:.1} B", ratio(bytes, count));
+    figures.add(
+        &format!("checkpoint, per object: {of}"),
+        per(bytes),
+        format!("zstd-9 of the {count} objects in one piece, sorted: {}", per(one)),
+        ratio(bytes, one),
+    );
+    Ok(())
+}
+
+/// The bytes of a window or a checkpoint.
+fn bytes_of(rolled: &serde_json::Value) -> u64 {
+    let parts = rolled["parts"].as_array().into_iter().flatten();
+    parts.filter_map(|part| part["size"].as_u64()).sum()
+}
+
+/// Reads the newest manifest, and says how long it is.
+fn newest_manifest(dir: &Path) -> anyhow::Result<(serde_json::Value, u64)> {
     let names = std::fs::read_dir(dir.join("man"))?.map(|entry| Ok(entry?.path()));
     let newest = names.collect::<anyhow::Result<Vec<_>>>()?.into_iter().max().context("a manifest")?;
     let text = std::fs::read_to_string(newest)?;
-    let manifest: serde_json::Value = serde_json::from_str(&text)?;
-    let windows = manifest["windows"].as_array().context("windows")?;
-    let parts = windows.iter().filter_map(|window| window["parts"].as_array()).flatten();
-    Ok(parts.filter_map(|part| part["size"].as_u64()).sum::<u64>() + u64::try_from(text.len())?)
+    Ok((serde_json::from_str(&text)?, u64::try_from(text.len())?))
 }
 
 /// Returns the size of all files below `dir`.
