@@ -4,7 +4,7 @@ use std::{
     future::Future,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -46,16 +46,23 @@ fn settings() -> Settings {
 
 fn watcher(server: &FakeApiServer, store: &Store, settings: Settings) -> Watcher {
     let (clock, steady) = (server.clone(), server.clone());
-    static NONCE: AtomicU8 = AtomicU8::new(1);
     Watcher {
         cluster: Cluster::from_client(server.client()),
         store: store.clone(),
         settings,
         clock: Arc::new(move || clock.now()),
         steady: Arc::new(move || steady.now()),
-        entropy: Arc::new(|| [NONCE.fetch_add(1, Ordering::Relaxed); 16]),
+        entropy: Arc::new(drawn),
         cpu: Cpu::Inline,
     }
+}
+
+/// Bytes that no other call gave, and never the nil UUID.
+fn drawn() -> [u8; 16] {
+    static DRAWN: AtomicU64 = AtomicU64::new(1);
+    let mut bytes = [0x5a; 16];
+    bytes[..8].copy_from_slice(&DRAWN.fetch_add(1, Ordering::Relaxed).to_le_bytes());
+    bytes
 }
 
 fn run(watcher: Watcher) -> Run {
@@ -81,7 +88,11 @@ impl Run {
     async fn until(&mut self, test: impl FnMut(&Report) -> bool) -> Report {
         let waited = tokio::time::timeout(Duration::from_secs(300), self.reports.wait_for(test)).await;
         let report = waited.ok().and_then(Result::ok).map(|report| report.clone());
-        report.unwrap_or_else(|| panic!("{:?}", self.reports.borrow().reasons()))
+        match report {
+            Some(report) => report,
+            None if self.task.is_finished() => panic!("it ended: {:?}", (&mut self.task).await),
+            None => panic!("{:?}", self.reports.borrow().reasons()),
+        }
     }
 
     async fn ready(mut self) -> Self {
